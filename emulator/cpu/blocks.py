@@ -1,0 +1,120 @@
+"""Decoded basic blocks: decoding a block the first time it runs, and taking back what a fault cut off.
+
+    block_table[physical address] -> record index -> alternative -> …   (compiled look-up, hooks.py)
+                                          ^
+    decode(linear, physical, size) -------+   here, in Python, once per distinct block
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from emulator.cpu.decode import DecodedBlock, decode_block
+from emulator.cpu.engine import Engine
+from emulator.cpu.registers import HF_CS32
+from emulator.cpu.symbols import SymbolTable
+from emulator.timing.costs import Costs
+from emulator.timing.state import BLOCK, EXTRA
+from emulator.timing.system_access import charge_cause, charge_cost256, physical_address
+
+MAX_BLOCKS: Final = 1 << 20
+PAGE: Final = 4096
+
+
+class BlockStore:
+    """All blocks of one machine."""
+
+    def __init__(self, engine: Engine, costs: Costs, symbols: SymbolTable) -> None:
+        self.engine, self.costs, self.symbols = engine, costs, symbols
+        self.prepare: Callable[[int, DecodedBlock], bool] = lambda _address, _block: False
+        self._records = np.zeros(MAX_BLOCKS, dtype=BLOCK)
+        self._extras = np.zeros(MAX_BLOCKS, dtype=EXTRA)
+        self._table = np.zeros(engine.ram.size, dtype=np.uint32)
+        self._decoded: list[DecodedBlock] = [decode_block(b"\x90", 32, costs)]  # index 0 means "none"
+        self._by_code: dict[tuple[bytes, int], DecodedBlock] = {}
+        self._index: dict[tuple[int, bytes, int, int], int] = {}
+        self._extra_count = 0
+        s = engine.state
+        s.block_records = int(self._records.ctypes.data)
+        s.block_extras = int(self._extras.ctypes.data)
+        s.block_table = int(self._table.ctypes.data)
+        s.decode_function = engine.callback(self._decode)
+
+    def code(self, address: int, physical: int, size: int) -> bytes:
+        """The bytes of a block, which may cross into another page."""
+        ram = self.engine.ram
+        room = PAGE - (physical & (PAGE - 1))
+        if size <= room:
+            return ram.read(physical, size)
+        second = physical_address(self.engine.state.array, (address + room) & 0xFFFFFFFF)
+        return ram.read(physical, room) + (ram.read(second, size - room) if second >= 0 else b"")
+
+    def decode_code(self, code: bytes, bits: int) -> DecodedBlock:
+        """Decode, or find what was decoded before for the same bytes."""
+        key = (code, bits)
+        block = self._by_code.get(key)
+        if block is None:
+            block = self._by_code[key] = decode_block(code, bits, self.costs)
+        return block
+
+    def _decode(self, address: int, physical: int, size: int) -> int:
+        """Called by the block hook for an unknown block: its index, or -1 to enter the block again."""
+        bits = 32 if self.engine.registers.hflags & HF_CS32 else 16
+        code = self.code(address, physical, size)
+        block = self.decode_code(code, bits)
+        if block.intercepts and self.prepare(address, block):
+            self.engine.retranslate(address, size)
+            self.engine.jump((address - self.engine.registers.base(1)) & 0xFFFFFFFF)
+            return -1
+        symbol = self.symbols.find(address, code)
+        key = (physical, code, bits, symbol)
+        index = self._index.get(key)
+        if index is None:
+            index = self._index[key] = self._add(block, size, symbol)
+        self._records[index]["alternative"] = 0
+        return index
+
+    def _add(self, block: DecodedBlock, size: int, symbol: int) -> int:
+        index = len(self._decoded)
+        if index >= MAX_BLOCKS or self._extra_count + len(block.extras) >= MAX_BLOCKS:
+            raise MemoryError(f"more than {MAX_BLOCKS} distinct code blocks")
+        self._decoded.append(block)
+        record = self._records[index]
+        record["size"], record["count"], record["cost256"] = size, len(block.starts), sum(block.base256)
+        record["extra"], record["extras"] = self._extra_count, len(block.extras)
+        for _, cause, cycles in block.extras:
+            self._extras[self._extra_count] = (cause, cycles)
+            self._extra_count += 1
+        record["branch"], record["after"] = block.branch, block.after
+        record["symbol"], record["sync"] = symbol, block.sync
+        record["counter"] = 1  # weakly not taken
+        record["rep_offset"], record["rep_next256"] = block.rep_offset, block.rep_next256
+        base, scaled, scale, displacement, segment = block.operand
+        record["base"], record["index"], record["scale"] = base, scaled, scale
+        record["displacement"], record["segment"] = displacement, segment
+        return index
+
+    def unretire(self, linear_eip: int) -> None:
+        """A block is charged whole at entry; take back the instructions from `linear_eip` on."""
+        s = self.engine.state
+        s.after = 0
+        s.last_branch = 0
+        s.last_rep = -1
+        block = self._decoded[s.last_block]
+        offset = (linear_eip - s.last_address) & 0xFFFFFFFF
+        if offset not in block.starts:
+            return  # outside the block: it retired whole
+        first = block.starts.index(offset)
+        count = len(block.starts) - first
+        if not s.accounting:
+            s.cycles -= count
+            s.instructions -= count
+            return
+        charge_cost256(s.array, sum(block.base256[:first]) - s.last_cost256)
+        if s.last_cost256 != sum(block.base256):
+            return  # a REP iteration: only its element was charged
+        for index, cause, cycles in block.extras:
+            if index >= first:
+                charge_cause(s.array, cause, -cycles)
+        s.instructions -= count

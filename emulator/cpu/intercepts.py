@@ -1,0 +1,143 @@
+"""Instructions that Unicorn doesn't check or execute as a processor does; we do it just before them.
+
+    RDMSR, WRMSR           unknown registers are #GP(0)                   (SDM vol. 2B)
+    IN, OUT, INS, OUTS     CPL > IOPL or VM86: the I/O bitmap of the TSS  (SDM vol. 1, 13.5)
+    SYSENTER               with a null SYSENTER_CS it is #GP(0)
+
+When such an instruction is decoded, an address hook is put on it and its block is translated again.
+The hook looks at the bytes, since another address space may have other code there.
+"""
+
+from typing import Final
+
+from emulator.cpu import layout
+from emulator.cpu.decode import (
+    INTERCEPT_IN,
+    INTERCEPT_INS,
+    INTERCEPT_OUT,
+    INTERCEPT_OUTS,
+    INTERCEPT_RDMSR,
+    INTERCEPT_WRMSR,
+    DecodedBlock,
+)
+from emulator.cpu.delivery import GP, Fault
+from emulator.cpu.registers import EAX, ECX, EDX, HF_IOPL, HF_VM
+from emulator.timing.system_access import physical_address, system_read
+
+PORT_KINDS: Final = frozenset({INTERCEPT_IN, INTERCEPT_OUT, INTERCEPT_INS, INTERCEPT_OUTS})
+MSR_KINDS: Final = frozenset({INTERCEPT_RDMSR, INTERCEPT_WRMSR})
+TSS_IO_MAP_BASE: Final = 102
+PREFIXES: Final = frozenset(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0")
+WIDE: Final = 0x66
+
+
+class Intercepts:
+    """Installs and runs the address hooks of one processor (a `cpu.processor.Processor`)."""
+
+    def __init__(self, processor: "ProcessorLike") -> None:
+        self.processor = processor
+        self._installed: set[int] = set()
+        processor.blocks.prepare = self.prepare
+
+    def prepare(self, address: int, block: DecodedBlock) -> bool:
+        """Hook what must be checked in a block about to run; True if its translation must be made anew."""
+        new = False
+        for offset, kind in block.intercepts:
+            at = (address + offset) & 0xFFFFFFFF
+            if at in self._installed or not self._needed(kind):
+                continue
+            self._installed.add(at)
+            self.processor.engine.on_code(at, self._before)
+            new = True
+        return new
+
+    def _needed(self, kind: int) -> bool:
+        if kind in PORT_KINDS:
+            return self._ports_checked()
+        if kind in MSR_KINDS:
+            return True
+        return not self.processor.state.sysenter_cs & 0xFFFC
+
+    def _ports_checked(self) -> bool:
+        hflags = self.processor.registers.hflags
+        return bool(hflags & HF_VM) or self.processor.registers.cpl > (hflags & HF_IOPL) >> 12
+
+    def _before(self, linear: int) -> None:
+        """The address hook: whatever instruction stands there now is about to run."""
+        code = self._bytes(linear, 15)
+        length = 0
+        while length < len(code) and code[length] in PREFIXES:
+            length += 1
+        opcode = code[length : length + 2]
+        try:
+            if opcode[:1] in (b"\xe4", b"\xe5", b"\xe6", b"\xe7"):
+                self._check_ports(opcode[1] if len(opcode) > 1 else 0, self._width(opcode[0], code[:length]))
+            elif opcode[:1] in (b"\xec", b"\xed", b"\xee", b"\xef", b"\x6c", b"\x6d", b"\x6e", b"\x6f"):
+                port = self.processor.registers.general(EDX) & 0xFFFF
+                self._check_ports(port, self._width(opcode[0], code[:length]))
+            elif opcode == b"\x0f\x32":
+                self._read_msr(linear, length + 2)
+            elif opcode == b"\x0f\x30":
+                self._write_msr(linear, length + 2)
+            elif opcode == b"\x0f\x34" and not self.processor.state.sysenter_cs & 0xFFFC:
+                raise Fault(GP)
+        except Fault as fault:
+            self.processor.raise_in_hook(linear, fault)
+
+    def _bytes(self, linear: int, size: int) -> bytes:
+        state, ram = self.processor.state, self.processor.engine.ram
+        physical = physical_address(state.array, linear)
+        data = ram.read(physical, min(size, 4096 - (linear & 0xFFF))) if physical >= 0 else b""
+        if len(data) < size:
+            physical = physical_address(state.array, (linear + len(data)) & 0xFFFFFFFF)
+            data += ram.read(physical, size - len(data)) if physical >= 0 else b""
+        return data
+
+    def _width(self, opcode: int, prefixes: bytes) -> int:
+        if not opcode & 1:
+            return 1
+        code32 = bool(self.processor.registers.hflags & 0x10)
+        return 4 if code32 != (WIDE in prefixes) else 2
+
+    def _check_ports(self, port: int, width: int) -> None:
+        """Every bit of the accessed ports must be clear in the bitmap, which must reach one byte beyond."""
+        if not self._ports_checked():
+            return
+        _, base, limit = self.processor.registers.table(layout.TR)
+        state = self.processor.state.array
+        if limit < TSS_IO_MAP_BASE + 1:
+            raise Fault(GP)
+        offset = self._system_read(state, base + TSS_IO_MAP_BASE) + (port >> 3)
+        if offset + 1 > limit:
+            raise Fault(GP)
+        bits = self._system_read(state, base + offset) >> (port & 7)
+        if bits & ((1 << width) - 1):
+            raise Fault(GP)
+
+    @staticmethod
+    def _system_read(state: object, linear: int) -> int:
+        value = int(system_read(state, linear, 2, False))
+        if value < 0:
+            raise Fault(14, -1 - value, linear)
+        return value
+
+    def _read_msr(self, linear: int, length: int) -> None:
+        processor = self.processor
+        value = processor.read_msr(self._privileged_index())
+        processor.registers.set_general(EAX, value)
+        processor.registers.set_general(EDX, value >> 32)
+        processor.skip_in_hook(linear, length)
+
+    def _write_msr(self, linear: int, length: int) -> None:
+        processor, registers = self.processor, self.processor.registers
+        index = self._privileged_index()
+        processor.write_msr(index, registers.general(EDX) << 32 | registers.general(EAX))
+        processor.skip_in_hook(linear, length)
+
+    def _privileged_index(self) -> int:
+        if self.processor.registers.cpl or self.processor.registers.hflags & HF_VM:
+            raise Fault(GP)
+        return self.processor.registers.general(ECX)
+
+
+from emulator.cpu.processor import Processor as ProcessorLike  # noqa: E402  (a cycle of types only)

@@ -1,0 +1,201 @@
+"""Unicorn's private layout: the register file and three flags that its public API does not offer.
+
+Everything here is discovered or checked on a scratch engine when the first machine is made; a
+Unicorn that differs is refused with a clear error, never used wrongly (tests/cpu/test_contracts.py
+states each behaviour). Offsets are from the wheel of Unicorn 2.1.4.
+
+    uc_struct --+440--> CPUState --+35408--> env:
+        0    regs[8]       u64 each: eax ecx edx ebx esp ebp esi edi
+        128  eip           136 eflags (without condition codes)   176 hflags   180 hflags2
+        184  segs[6]       stride 24: u32 selector; u64 base @8; u32 limit @16; u32 flags @20
+        328  ldt  352 tr  376 gdt  400 idt   (same form)          424 cr[5] u64
+        5384 error_code    5388 exception_is_int   5496 old_exception
+"""
+
+import contextlib
+import ctypes
+import functools
+import os
+import struct
+from dataclasses import dataclass
+from typing import Any, Final
+
+import unicorn
+from unicorn import UC_ARCH_X86, UC_HOOK_INTR, UC_HOOK_TLB_FILL, UC_MODE_32, UC_TLB_VIRTUAL, Uc, UcError
+from unicorn.unicorn_py3 import unicorn as binding
+from unicorn.x86_const import (
+    UC_CPU_X86_QEMU32,
+    UC_X86_REG_EAX,
+    UC_X86_REG_EBX,
+    UC_X86_REG_ECX,
+    UC_X86_REG_EDX,
+    UC_X86_REG_EIP,
+    UC_X86_REG_GDTR,
+)
+
+uclib: Any = binding.uclib
+
+REGISTERS: Final = 0
+EIP: Final = 128
+EFLAGS: Final = 136
+HFLAGS: Final = 176
+SEGMENTS: Final = 184
+SEGMENT_STRIDE: Final = 24
+LDT: Final = 328
+TR: Final = 352
+GDT: Final = 376
+IDT: Final = 400
+CONTROL: Final = 424
+A20_MASK: Final = 496
+ERROR_CODE: Final = 5384
+IS_INT: Final = 5388
+OLD_EXCEPTION: Final = 5496
+
+_MAGIC: Final = (0x5CA1AB1E, 0x0DDBA110, 0x7EEDFACE, 0x1BADB002)
+_REGISTERS: Final = (UC_X86_REG_EAX, UC_X86_REG_ECX, UC_X86_REG_EDX, UC_X86_REG_EBX)
+_FAULT_ADDRESS: Final = 0x2B7A5E3C
+_SUPPORTED: Final = "2.1.4"
+
+
+class LayoutError(Exception):
+    """This Unicorn isn't the one whose layout we know."""
+
+
+@dataclass(frozen=True)
+class Offsets:
+    """What has to be found: offsets inside `uc_struct`, and the way from there to `env`."""
+
+    cpu: int  # uc_struct -> pointer to CPUState
+    env: int  # CPUState -> env
+    invalid_address: int  # uc_struct: the linear address of the last failed fill (CR2)
+    skip_sync: int  # uc_struct: "don't sync EIP before the next memory hook"
+
+
+def handle(engine: Uc) -> int:
+    """Address of the engine's `uc_struct`."""
+    return int(engine._uch.value)
+
+
+def _peek(memory: int, address: int, size: int) -> bytes:
+    try:
+        return os.pread(memory, size, address)
+    except (OSError, OverflowError):
+        return b""
+
+
+def _find_env(memory: int, engine: Uc) -> tuple[int, int]:
+    """Write four magic registers and look for them behind every pointer in `uc_struct`."""
+    for register, value in zip(_REGISTERS, _MAGIC, strict=True):
+        engine.reg_write(register, value)
+    pattern = struct.pack("<4Q", *_MAGIC)
+    top = _peek(memory, handle(engine), 8192)
+    for offset in (440, *range(0, len(top) - 7, 8)):
+        (pointer,) = struct.unpack_from("<Q", top, offset)
+        if pointer < 0x10000 or pointer >> 47:
+            continue
+        at = _peek(memory, pointer, 0x40000).find(pattern)
+        if at >= 0:
+            for register in _REGISTERS:
+                engine.reg_write(register, 0)
+            return offset, at
+    raise LayoutError("register file not found")
+
+
+def _find_invalid_address(memory: int) -> int:
+    """Fault a fill at a known linear address and look for that address."""
+    engine = Uc(UC_ARCH_X86, UC_MODE_32)
+    engine.mem_map(0, 0x10000)
+    engine.ctl_tlb_mode(UC_TLB_VIRTUAL)
+    engine.mem_write(0x1000, b"\xa1" + struct.pack("<I", _FAULT_ADDRESS))
+
+    def fill(_engine: Any, address: int, _access: int, entry: Any, _data: Any) -> bool:
+        if address >> 16:
+            return False
+        entry.paddr, entry.perms = address, 7
+        return True
+
+    engine.hook_add(UC_HOOK_TLB_FILL, fill)
+    with contextlib.suppress(UcError):
+        engine.emu_start(0x1000, 0x2000)
+    top = _peek(memory, handle(engine), 8192)
+    found = [o for o in range(0, len(top) - 7, 8) if struct.unpack_from("<Q", top, o)[0] == _FAULT_ADDRESS]
+    if len(found) != 1:
+        raise LayoutError(f"address of a failed fill found {len(found)} times in uc_struct")
+    return found[0]
+
+
+def _find_skip_sync(memory: int) -> int:
+    """A register write of EIP sets `skip_sync_pc_on_exit`, the highest byte that goes from 0 to 1."""
+    engine = Uc(UC_ARCH_X86, UC_MODE_32)
+    engine.mem_map(0, 0x10000)
+    engine.mem_write(0x1000, b"\x90" * 4)
+    engine.emu_start(0x1000, 0x1002)
+    before = _peek(memory, handle(engine), 20000)
+    engine.reg_write(UC_X86_REG_EIP, 0x1000)
+    after = _peek(memory, handle(engine), 20000)
+    found = [o for o, (a, b) in enumerate(zip(before, after, strict=False)) if a == 0 and b == 1]
+    if not found:
+        raise LayoutError("skip_sync_pc_on_exit not found")
+    return found[-1]
+
+
+def _check_env(engine: Uc, env: int) -> None:
+    """The offsets inside `env` are constants; see that they hold what the API says."""
+    engine.reg_write(UC_X86_REG_GDTR, (0, 0x12345678, 0x4321, 0))
+    engine.reg_write(UC_X86_REG_EIP, 0x00345678)
+    checks = {
+        "gdt.base": (GDT + 8, 8, 0x12345678),
+        "gdt.limit": (GDT + 16, 4, 0x4321),
+        "eip": (EIP, 8, 0x00345678),
+    }
+    for name, (offset, size, expected) in checks.items():
+        value = int.from_bytes(ctypes.string_at(env + offset, size), "little")
+        if value != expected:
+            raise LayoutError(f"{name} expected at env+{offset}: {value:#x} != {expected:#x}")
+
+
+def _check_exception(offsets: tuple[int, int]) -> None:
+    """Raise #GP(0x1238) by loading a selector beyond the GDT; see the error code and the vector."""
+    engine = Uc(UC_ARCH_X86, UC_MODE_32, UC_CPU_X86_QEMU32)
+    engine.mem_map(0, 0x10000)
+    engine.mem_write(0x1000, b"\x66\xb8\x38\x12\x8e\xd8")  # mov ax, 0x1238; mov ds, ax
+    engine.reg_write(UC_X86_REG_GDTR, (0, 0x8000, 0x1F, 0))
+    seen: list[int] = []
+
+    def interrupt(uc: Uc, vector: int, _data: Any) -> None:
+        seen.append(vector)
+        uc.emu_stop()
+
+    engine.hook_add(UC_HOOK_INTR, interrupt)
+    with contextlib.suppress(UcError):
+        engine.emu_start(0x1000, 0x1010)
+    env = env_address(engine, offsets)
+    error = ctypes.c_uint32.from_address(env + ERROR_CODE).value
+    old = ctypes.c_int32.from_address(env + OLD_EXCEPTION).value
+    if seen[:1] != [13] or error != 0x1238 or old != 13:
+        raise LayoutError(f"#GP(1238): vectors {seen}, error code {error:#x}, old exception {old}")
+
+
+def env_address(engine: Uc, offsets: tuple[int, int]) -> int:
+    """Address of the register file of an engine."""
+    cpu = ctypes.c_uint64.from_address(handle(engine) + offsets[0]).value
+    return int(cpu) + offsets[1]
+
+
+@functools.cache
+def discover() -> Offsets:
+    """Find the layout on scratch engines, once a process.
+
+    Raises: LayoutError, naming what wasn't as expected.
+    """
+    if unicorn.__version__ != _SUPPORTED:
+        raise LayoutError(f"Unicorn {unicorn.__version__} found, {_SUPPORTED} needed")
+    memory = os.open("/proc/self/mem", os.O_RDONLY)
+    try:
+        engine = Uc(UC_ARCH_X86, UC_MODE_32, UC_CPU_X86_QEMU32)
+        way = _find_env(memory, engine)
+        _check_env(engine, env_address(engine, way))
+        _check_exception(way)
+        return Offsets(way[0], way[1], _find_invalid_address(memory), _find_skip_sync(memory))
+    finally:
+        os.close(memory)

@@ -1,0 +1,248 @@
+"""The processor: an engine, its modelled state, and what happens when the engine stops.
+
+    run() --> engine --> page fault       -> deliver 14
+                     --> #xx, INT n       -> deliver (inside the engine's interrupt hook)
+                     --> stop at a block  -> deadline or interrupt: the machine decides
+                     --> HLT              -> the machine skips to the next event
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Final
+
+from emulator.cpu.blocks import BlockStore
+from emulator.cpu.cpuid import cpuid
+from emulator.cpu.delivery import DF, NAMES, PF, UD, WITH_ERROR_CODE, Delivery, Fault, FaultRecord, TripleFault
+from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
+from emulator.cpu.implicit import loads_descriptor
+from emulator.cpu.msr import Msrs, UnknownMsr
+from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, Registers
+from emulator.cpu.symbols import SymbolTable
+from emulator.memory.ram import PhysicalMemory
+from emulator.timing.causes import INTERRUPT
+from emulator.timing.fill import FAULT_PAGE, FAULT_UNMAPPED_FETCH
+from emulator.timing.costs import Costs
+from emulator.timing.schema import Profile
+from emulator.timing.state import FETCH, STOP_DEADLINE, STOP_ERROR, STOP_INTERRUPT, StateView
+from emulator.timing.system_access import charge_cause, physical_address, system_read, system_write
+
+GP: Final = 13
+
+
+class Stop(Enum):
+    """Why `run` came back."""
+
+    DEADLINE = "deadline"
+    INTERRUPT = "interrupt"
+    HALT = "halt"
+
+
+class GuestError(Exception):
+    """The guest did what no machine survives; the message says what, where and which rule."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Processor:
+    """One IA-32 processor with its model."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        ram: PhysicalMemory,
+        state: StateView,
+        symbols: SymbolTable,
+        *,
+        accounting: bool,
+        read_port: Callable[[int, int], int],
+        write_port: Callable[[int, int, int], None],
+    ) -> None:
+        from emulator.cpu.intercepts import Intercepts
+
+        self.profile, self.state, self.symbols = profile, state, symbols
+        self.engine = Engine(ram, state, accounting=accounting)
+        self.registers: Registers = self.engine.registers
+        self.costs = Costs.from_profile(profile)
+        self.blocks = BlockStore(self.engine, self.costs, symbols)
+        self.msrs = Msrs(state, int(profile.cpuid.feature_edx.value), pentium4=int(profile.cpuid.signature.value) >> 8 & 15 == 15)
+        self.delivery = Delivery(self.registers, self._read, self._write, self.engine.eflags)
+        self.counts: dict[str, int] = {}
+        self.intercepts = Intercepts(self)
+        state.implicit_function = self.engine.callback(self._implicit)
+        self.engine.on_interrupt(self._interrupt)
+        self.engine.on_invalid_instruction(self._invalid_instruction)
+        self.engine.on_cpuid(self._cpuid)
+        self.engine.on_ports(read_port, write_port)
+        self.engine.absent_memory()
+
+    # -- memory, as the processor's own accesses see it
+
+    def _read(self, linear: int, size: int) -> int:
+        value = int(system_read(self.state.array, linear, size, False))
+        if value < 0:
+            raise Fault(PF, -1 - value, linear & 0xFFFFFFFF)
+        return value
+
+    def _write(self, linear: int, value: int, size: int) -> None:
+        result = int(system_write(self.state.array, linear, value, size, False))
+        if result < 0:
+            raise Fault(PF, -1 - result, linear & 0xFFFFFFFF)
+
+    def code_at(self, linear: int, size: int) -> bytes:
+        """Instruction bytes at a linear address, as far as they are mapped."""
+        data = b""
+        while len(data) < size:
+            at = (linear + len(data)) & 0xFFFFFFFF
+            physical = int(physical_address(self.state.array, at))
+            if physical < 0:
+                break
+            data += self.engine.ram.read(physical, min(size - len(data), 4096 - (at & 0xFFF)))
+        return data
+
+    # -- events from the engine
+
+    def _count(self, name: str) -> None:
+        self.counts[name] = self.counts.get(name, 0) + 1
+
+    def _deliver(self, vector: int, error: int | None, cost: int, *, software: bool = False, external: bool = False) -> None:
+        s = self.state
+        s.after = 0
+        s.last_branch = 0
+        s.last_rep = -1
+        s.fault = 0
+        self._count(f"{'interrupts' if external else 'software_interrupts' if software else 'exceptions'}")
+        if s.accounting:
+            charge_cause(s.array, INTERRUPT, cost)
+        try:
+            self.delivery.deliver(vector, error, software=software, external=external)
+        except TripleFault:
+            raise GuestError("triple fault", self._shutdown_message(self.delivery.history)) from None
+
+    def _shutdown_message(self, history: list[FaultRecord]) -> str:
+        lines = ["triple fault: the processor shut down while delivering a double fault (SDM vol. 3A 5.15)"]
+        for record in history:
+            name = NAMES.get(record.vector, "interrupt")
+            error = "" if record.error is None else f" error code {record.error:#x}"
+            cr2 = f" CR2 {record.cr2:08x}" if record.vector == PF else ""
+            where = self.location(record.eip) if record.cs == self.registers.selector(CS) else ""
+            lines.append(f"  {record.vector} {name}{error} at {record.cs:04x}:{record.eip:08x}{where}{cr2}")
+        return "\n".join(lines)
+
+    def location(self, eip: int | None = None) -> str:
+        """` (file:symbol+offset)` of an EIP in the current code segment, or nothing."""
+        linear = (self.registers.base(CS) + (self.registers.eip if eip is None else eip)) & 0xFFFFFFFF
+        described = self.symbols.describe(linear, self.code_at(linear, 8))
+        return f" ({described})" if described else ""
+
+    def where(self) -> str:
+        """`cs:eip (symbol)` of the current instruction."""
+        return f"{self.registers.selector(CS):04x}:{self.registers.eip:08x}{self.location()}"
+
+    def _interrupt(self, vector: int) -> None:
+        r = self.registers
+        if r.software_interrupt:
+            self._deliver(vector, None, self.costs.interrupt_entry, software=True)
+        else:
+            error = r.error_code if vector in WITH_ERROR_CODE else None
+            self.blocks.unretire(r.linear_eip)
+            self._deliver(vector, 0 if vector == DF else error, self.costs.exception_entry)
+        self.engine.jump_from_interrupt(r.eip)
+
+    def _invalid_instruction(self) -> None:
+        self.blocks.unretire(self.registers.linear_eip)
+        self._deliver(UD, None, self.costs.exception_entry)
+
+    def raise_in_hook(self, linear: int, fault: Fault) -> None:
+        """Deliver a fault of the instruction at `linear`, from its address hook."""
+        r = self.registers
+        self.blocks.unretire(linear)
+        r.eip = (linear - r.base(CS)) & 0xFFFFFFFF
+        if fault.vector == PF:
+            r.set_control(2, fault.linear)
+        self._deliver(fault.vector, fault.error, self.costs.exception_entry)
+        self.engine.jump(r.eip)
+
+    def skip_in_hook(self, linear: int, length: int) -> None:
+        """The hook has executed the instruction at `linear`: go on behind it."""
+        after = (linear + length) & 0xFFFFFFFF
+        self.blocks.unretire(after)
+        self.engine.jump((after - self.registers.base(CS)) & 0xFFFFFFFF)
+
+    def _cpuid(self) -> None:
+        values = cpuid(self.profile, self.registers.general(EAX))
+        for register, value in zip((EAX, EBX, ECX, EDX), values, strict=True):
+            self.registers.set_general(register, value)
+
+    def read_msr(self, index: int) -> int:
+        """RDMSR. Raises: Fault (#GP) for an unknown register."""
+        try:
+            return self.msrs.read(index)
+        except UnknownMsr:
+            raise Fault(GP) from None
+
+    def write_msr(self, index: int, value: int) -> None:
+        """WRMSR. Raises: Fault (#GP) for an unknown register."""
+        try:
+            self.msrs.write(index, value)
+        except UnknownMsr:
+            raise Fault(GP) from None
+
+    def _implicit(self, page: int, kind: int, _unused: int) -> int:
+        if kind == FETCH:
+            return 0
+        return int(loads_descriptor(self.registers, self.code_at(self.registers.linear_eip, 15), page))
+
+    # -- running
+
+    @property
+    def interrupts_enabled(self) -> bool:
+        """EFLAGS.IF."""
+        return bool(self.registers.system_flags & IF)
+
+    def interrupt(self, vector: int) -> None:
+        """Deliver an external interrupt between two blocks."""
+        self._deliver(vector, None, self.costs.irq_entry, external=True)
+
+    def request_stop(self) -> None:
+        """Leave `run` before the next block."""
+        self.state.deadline = 0
+
+    def run(self) -> Stop:
+        """Execute until the deadline, an interrupt that can be taken, or HLT.
+
+        Raises: GuestError.
+        """
+        s = self.state
+        while True:
+            s.stop = 0
+            s.fault = 0
+            status = self.engine.run()
+            if status == UC_ERR_EXCEPTION and s.fault == FAULT_PAGE:
+                self._page_fault()
+                continue
+            if status != UC_ERR_OK:
+                raise self._engine_error(status)
+            if s.stop & STOP_INTERRUPT:
+                return Stop.INTERRUPT
+            if s.stop & (STOP_DEADLINE | STOP_ERROR):
+                return Stop.DEADLINE
+            return Stop.HALT
+
+    def _page_fault(self) -> None:
+        s = self.state
+        if s.fault_kind != FETCH:  # a fetch faults before its block is charged
+            self.blocks.unretire(self.registers.linear_eip)
+        self.registers.set_control(2, self.engine.fault_address)
+        self._count("page_faults")
+        self._deliver(PF, s.fault_error, self.costs.exception_entry)
+
+    def _engine_error(self, status: int) -> GuestError:
+        if self.state.fault == FAULT_UNMAPPED_FETCH:
+            return GuestError(
+                "unmapped execution",
+                f"execution of unmapped memory at {self.where()}: no RAM at the physical address "
+                f"behind linear {self.engine.fault_address:08x} (RAM ends at {self.engine.ram.size:#x})",
+            )
+        return GuestError("engine", f"the engine stopped with status {status} at {self.where()}")

@@ -1,0 +1,63 @@
+"""Guest symbols as ledger rows: which function does a block belong to?
+
+Processes overlap in linear addresses, so an address alone doesn't tell: the block's bytes must be
+those of the file's code at that address.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Final
+
+from emulator.timing.state import SYMBOLS
+from loader.image import SymbolFile
+
+NO_SYMBOL: Final = 0
+
+
+class SymbolTable:
+    """Symbols of all files of an image, numbered as they are met."""
+
+    def __init__(self, files: Sequence[SymbolFile] = ()) -> None:
+        self.names: list[str] = ["(no symbol)"]
+        self._files = list(files)
+        self._values = [[int(s.value) for s in f.symbols] for f in self._files]
+        self._numbers: dict[tuple[int, int], int] = {}
+
+    def find(self, address: int, code: bytes) -> int:
+        """Number of the symbol that covers `address`, where the guest has `code`."""
+        for number, file in enumerate(self._files):
+            if self._holds(file, address, code):
+                return self._number(number, address)
+        return NO_SYMBOL
+
+    @staticmethod
+    def _holds(file: SymbolFile, address: int, code: bytes) -> bool:
+        for start, data in file.code:
+            offset = address - start
+            if 0 <= offset < len(data):
+                known = data[offset : offset + len(code)]
+                return known == code[: len(known)]
+        return False
+
+    def _number(self, file: int, address: int) -> int:
+        position = bisect_right(self._values[file], address) - 1
+        if position < 0:
+            return NO_SYMBOL
+        key = (file, position)
+        number = self._numbers.get(key)
+        if number is None:
+            if len(self.names) >= SYMBOLS:
+                return NO_SYMBOL
+            number = self._numbers[key] = len(self.names)
+            self.names.append(f"{self._files[file].name}:{self._files[file].symbols[position].name}")
+        return number
+
+    def describe(self, address: int, code: bytes = b"") -> str:
+        """`file:symbol+offset` of an address, or an empty string."""
+        for number, file in enumerate(self._files):
+            if self._holds(file, address, code):
+                position = bisect_right(self._values[number], address) - 1
+                if position >= 0:
+                    symbol = file.symbols[position]
+                    return f"{file.name}:{symbol.name}+{address - symbol.value:#x}"
+        return ""

@@ -1,0 +1,313 @@
+"""The machine: processor, memory, devices and time, and the run loop to the next event.
+
+         +-----------+   INTR    +-----+   IRQ   +--------------+
+         | Processor |<----------| PIC |<--------| PIT RTC COM1 |
+         +-----------+           +-----+         +--------------+
+            | cycles                                   ^
+            v            next deadline                 | due events
+       StateView.deadline <----------------------- EventQueue
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.cpu.engine import EngineError
+from emulator.cpu.entry import enter
+from emulator.cpu.layout import LayoutError
+from emulator.cpu.processor import GuestError, Processor, Stop
+from emulator.cpu.symbols import SymbolTable
+from emulator.devices.clock import Clock
+from emulator.devices.events import EventQueue
+from emulator.devices.pc import PcDevices
+from emulator.exitstatus import ExitStatus
+from emulator.memory.ram import PhysicalMemory
+from emulator.timing.causes import COUNT, HALT
+from emulator.timing.ledger import Ledger
+from emulator.timing.schema import Profile
+from emulator.timing.setup import GeometryError, configure
+from emulator.timing.state import SCALARS, SYMBOLS, StateView
+from emulator.timing.system_access import charge_cause, forget
+from emulator.timing.tsc import WORDS
+from loader.image import Image
+
+NEVER: Final = 1 << 62
+# Python looks up at least this often, so that Ctrl-C and the host's stop request are heard even from
+# a guest that sets no timer. It changes nothing that the guest can see.
+ATTENTION: Final = 20_000_000
+
+STATISTICS: Final = SCALARS[SCALARS.index("dtlb_misses_4k") : SCALARS.index("fills")]
+
+
+class MachineError(Exception):
+    """The machine can't be built or can't take this image."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. `status` is the guest's exit status, or an `ExitStatus` of ours."""
+
+    kind: Literal["exit", "limit", "interrupted", "error"]
+    status: int
+    message: str
+
+
+_ERROR_STATUS: Final = {
+    "triple fault": ExitStatus.TRIPLE_FAULT,
+    "unmapped execution": ExitStatus.UNMAPPED_EXECUTION,
+    "halted": ExitStatus.HALTED,
+}
+
+
+class Machine:
+    """A PC with one processor of a named profile."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        memory_bytes: int = 64 << 20,
+        serial_out: Callable[[bytes], None] | None = None,
+        accounting: bool = True,
+        tsc_log: int = 0,
+    ) -> None:
+        """`tsc_log`: how many RDTSCs keep a snapshot of the ledger. `accounting=False`: nothing is modelled.
+
+        Raises: MachineError.
+        """
+        self.profile = profile
+        self.serial_out = serial_out or (lambda _data: None)
+        try:
+            self.ram = PhysicalMemory(memory_bytes)
+            self.state = StateView()
+            configure(self.state, profile)
+        except (ValueError, GeometryError, MemoryError) as error:
+            raise MachineError(str(error)) from error
+        self._allocate(tsc_log)
+        self.clock = Clock(lambda: self.state.cycles, int(profile.mhz.value * 1_000_000))
+        self.events = EventQueue()
+        self.devices = PcDevices(
+            self.clock, self.events, self._transmit, self._set_intr, self._set_exit, self._set_reset, ram=memory_bytes
+        )
+        self.symbols = SymbolTable()
+        self._accounting = accounting
+        self._make_processor()
+        self.image: Image | None = None
+        self._exit: int | None = None
+        self._reset = False
+        self._stop_requested = False
+        self._limit = NEVER
+        self._input: list[bytes] = []
+        self.events.on_change = self._deadline_changed
+
+    def _allocate(self, tsc_log: int) -> None:
+        """Arrays whose size depends on RAM, reached from compiled code by address."""
+        s, frames = self.state, self.ram.size >> 12
+        self._reverse_map = np.zeros(frames, dtype=np.int64)
+        self._write_epochs = np.zeros(frames, dtype=np.int64)
+        self._table_frames = np.zeros(frames, dtype=np.uint8)
+        self._code_frames = np.zeros(frames, dtype=np.uint8)
+        self._ledger = np.zeros((SYMBOLS, 4, COUNT), dtype=np.int64)
+        self._tsc = np.zeros((max(1, tsc_log), WORDS), dtype=np.int64)
+        s.reverse_map, s.write_epochs = int(self._reverse_map.ctypes.data), int(self._write_epochs.ctypes.data)
+        s.table_frames, s.code_frames = int(self._table_frames.ctypes.data), int(self._code_frames.ctypes.data)
+        s.ledger, s.tsc_log, s.tsc_capacity = int(self._ledger.ctypes.data), int(self._tsc.ctypes.data), tsc_log
+        s.symbols = 1
+
+    def _make_processor(self) -> None:
+        try:
+            self.processor = Processor(
+                self.profile,
+                self.ram,
+                self.state,
+                self.symbols,
+                accounting=self._accounting,
+                read_port=self._read_port,
+                write_port=self.devices.bus.write,
+            )
+        except (LayoutError, EngineError) as error:
+            raise MachineError(f"this Unicorn can't be used: {error}") from error
+
+    # -- devices to machine
+
+    def _read_port(self, port: int, size: int) -> int:
+        return self.devices.bus.read(port, size)
+
+    def _transmit(self, data: bytes) -> None:
+        self.serial_out(data)
+
+    def _set_intr(self, level: bool) -> None:
+        self.state.interrupt_pending = int(level)
+
+    def _set_exit(self, status: int) -> None:
+        self._exit = status & 0xFF
+        self.state.deadline = 0
+
+    def _set_reset(self) -> None:
+        self._reset = True
+        self.state.deadline = 0
+
+    def _deadline_changed(self, _deadline: int | None) -> None:
+        if not self._must_leave():
+            self._arm()
+
+    # -- host to machine
+
+    def load(self, image: Image) -> None:
+        """Put an image into memory and the processor at its entry.
+
+        Raises: MachineError when a segment does not fit.
+        """
+        for segment in image.segments:
+            if segment.end > self.ram.size:
+                raise MachineError(
+                    f"{image.name}: segment {segment.name} ends at {segment.end:#x}, memory at {self.ram.size:#x}"
+                )
+            self.ram.write(segment.address, segment.data)
+            rest = segment.memory_size - len(segment.data)
+            if rest > 0:
+                start = segment.address + len(segment.data)
+                self.ram.bytes[start : start + rest] = 0
+        self.image = image
+        self.symbols.add(image.symbols)
+        enter(self.processor.engine, image.entry)
+        self.state.cr0 = self.processor.registers.control(0)
+
+    def serial_input(self, data: bytes) -> None:
+        """Bytes for COM1. Taken in at the next look-up of the run loop; safe from a signal handler or thread."""
+        self._input.append(bytes(data))
+        self.state.deadline = 0
+
+    def request_stop(self) -> None:
+        """End `run` soon, with kind "interrupted"; safe from a signal handler."""
+        self._stop_requested = True
+        self.state.deadline = 0
+
+    # -- what happened
+
+    @property
+    def cycles(self) -> int:
+        """Modelled time."""
+        return self.state.cycles
+
+    @property
+    def instructions(self) -> int:
+        """Instructions begun; a REP instruction counts once."""
+        return self.state.instructions
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where the cycles went: a copy, whose sum is `cycles`."""
+        used = len(self.symbols.names)
+        return Ledger(self._ledger[:used].copy(), self.symbols.names)
+
+    def statistics(self) -> dict[str, int]:
+        """Counts of the guest's events, all deterministic."""
+        named = {name: getattr(self.state, name) for name in ("instructions", "blocks", "reads", "writes", *STATISTICS)}
+        return named | dict(sorted(self.processor.counts.items()))
+
+    def host_statistics(self) -> dict[str, int]:
+        """Counts of the host side: soft-TLB fills and the like, which depend on the host."""
+        first, last = SCALARS.index("fills"), SCALARS.index("tsc_offset")
+        return {name: getattr(self.state, name) for name in SCALARS[first:last]}
+
+    def tsc_snapshots(self) -> list[tuple[int, NDArray[Any]]]:
+        """(TSC, cycles by cause) at each RDTSC, as far as `tsc_log` reached."""
+        return [(int(row[0]), row[1:]) for row in self._tsc[: self.state.tsc_count]]
+
+    # -- running
+
+    def _must_leave(self) -> bool:
+        return self._exit is not None or self._reset or self._stop_requested or bool(self._input)
+
+    def _arm(self) -> None:
+        """The engine stops at the next event, the limit, or when Python should look up."""
+        deadline = min(self._limit, self.state.cycles + ATTENTION)
+        event = self.events.next_deadline()
+        self.state.deadline = deadline if event is None else min(deadline, event)
+
+    def run(self, *, max_cycles: int | None = None, stop: Callable[[], bool] | None = None) -> Outcome:
+        """Run until the guest exits, an error, `max_cycles` of total modelled time, or a request to stop.
+
+        `stop` is asked about every twenty million cycles.
+        """
+        self._limit = NEVER if max_cycles is None else max_cycles
+        self._stop_requested = False
+        try:
+            while True:
+                outcome = self._between(stop)
+                if outcome is not None:
+                    return outcome
+                self._arm()
+                if self._must_leave():
+                    continue
+                reason = self.processor.run()
+                if reason is Stop.INTERRUPT:
+                    self.processor.interrupt(self.devices.pic.acknowledge())
+                elif reason is Stop.HALT:
+                    self._halt()
+        except GuestError as error:
+            return Outcome("error", _ERROR_STATUS.get(error.kind, ExitStatus.ERROR), str(error))
+
+    def _between(self, stop: Callable[[], bool] | None) -> Outcome | None:
+        """Between two stretches of execution: host input, due events, and reasons to end."""
+        if self._exit is not None:
+            status, self._exit = self._exit, None
+            return Outcome("exit", status, f"the guest ended with status {status}")
+        if self._reset:
+            raise GuestError("reset", f"the guest asked for a reset at {self.processor.where()}")
+        if self._stop_requested or (stop is not None and stop()):
+            return Outcome("interrupted", ExitStatus.INTERRUPTED, f"stopped at {self.processor.where()}")
+        while self._input:
+            self.devices.com1.receive(self._input.pop(0))
+        if self.state.cycles >= self._limit:
+            return Outcome(
+                "limit",
+                ExitStatus.CYCLE_LIMIT,
+                f"cycle limit of {self._limit} reached at {self.processor.where()}",
+            )
+        self.events.run_due(self.state.cycles)
+        return None
+
+    def _halt(self) -> None:
+        """HLT: skip to the next event, or find that nothing can ever end it."""
+        s = self.state
+        if s.interrupt_pending and self.processor.interrupts_enabled:
+            self.processor.interrupt(self.devices.pic.acknowledge())
+            return
+        event = self.events.next_deadline()
+        if not self.processor.interrupts_enabled or (event is None and not self._input and not self.interactive):
+            state = "off" if not self.processor.interrupts_enabled else "on"
+            raise GuestError(
+                "halted", f"HLT with interrupts {state} and nothing pending at {self.processor.where()}"
+            )
+        until = self._limit if event is None else min(event, self._limit)
+        if event is None:
+            until = min(until, s.cycles + ATTENTION)
+        if until > s.cycles:
+            charge_cause(s.array, HALT, until - s.cycles)
+        if not self._must_leave() and s.cycles < self._limit:
+            self.events.run_due(s.cycles)
+            if not s.interrupt_pending:
+                self._halted_again()
+
+    interactive = False
+
+    def _halted_again(self) -> None:
+        """An event passed without an interrupt: the processor is still halted."""
+        while not self.state.interrupt_pending and not self._must_leave() and self.state.cycles < self._limit:
+            event = self.events.next_deadline()
+            if event is None:
+                return
+            until = min(event, self._limit)
+            if until > self.state.cycles:
+                charge_cause(self.state.array, HALT, until - self.state.cycles)
+            self.events.run_due(self.state.cycles)
+
+    def memory_changed(self) -> None:
+        """The host has written to guest memory: forget translations and decoded code."""
+        self.processor.engine.forget_translations()
+        forget(self.state.array)

@@ -1,0 +1,89 @@
+"""After-effects: what an instruction that ends its block did to the modelled TLBs.
+
+MOV CRn, INVLPG, far transfers and the like always end a translation block, so their effect on the
+model is applied when the next block begins, or at the fetch fill that precedes it. By then the
+engine's own soft TLB has been flushed natively (MOV CR3, CR0, CR4: all; INVLPG: one 4 KB page).
+"""
+
+from typing import Any, Final
+
+from numba import carray
+
+from emulator.compiled import as_pointer, compiled, load_i64, load_u32
+from emulator.mmu.tlb import WHY_CR3, WHY_INVLPG, WHY_OTHER, flush, invalidate_page
+from emulator.mmu.walk import CR0_PG, CR4_PGE, CR4_PSE, control
+from emulator.timing.access import flush_soft_tlb
+from emulator.timing.state import BLOCK
+
+AFTER_NONE: Final = 0
+AFTER_MOV_CR3: Final = 1
+AFTER_INVLPG: Final = 2
+AFTER_MOV_CR: Final = 3
+AFTER_FAR: Final = 4  # may switch tasks, and so CR3
+
+CR4_PAE: Final = 1 << 5
+HFLAGS_ADDSEG: Final = 0x40
+
+
+@compiled
+def forget_filters(s: Any) -> None:
+    """The youngest page and line must be looked up again."""
+    s.last_code_page = -1
+    s.last_data_page = -1
+    s.last_data_line = -1
+
+
+@compiled
+def block_records(s: Any) -> Any:
+    """The array of decoded blocks."""
+    return carray(as_pointer(s.block_records), (1 << 22,), dtype=BLOCK)
+
+
+@compiled
+def invlpg_operand(s: Any) -> int:
+    """Linear address of the INVLPG that ended the last block: the registers still hold its operand."""
+    block = block_records(s)[s.last_block]
+    address = block.displacement
+    if block.base >= 0:
+        address += load_u32(s.at_registers + 8 * block.base)
+    if block.index >= 0:
+        address += load_u32(s.at_registers + 8 * block.index) * block.scale
+    address &= 0xFFFFFFFF
+    if block.segment > 3 or load_u32(s.at_hflags) & HFLAGS_ADDSEG:
+        address += load_i64(s.at_segments + 24 * block.segment + 8)
+    return address & 0xFFFFFFFF
+
+
+@compiled
+def after_effect(s: Any) -> None:
+    """Apply and clear the pending after-effect."""
+    kind = s.after
+    s.after = 0
+    if kind == AFTER_MOV_CR3:
+        s.cr3_writes += 1
+        s.cr3 = control(s, 3)
+        flush(s, True, WHY_CR3)
+        s.epoch += 1
+        forget_filters(s)
+    elif kind == AFTER_INVLPG:
+        s.invlpg_count += 1
+        if invalidate_page(s, invlpg_operand(s) >> 12, WHY_INVLPG):
+            flush_soft_tlb(s)  # natively only one 4 KB piece went
+        forget_filters(s)
+    elif kind == AFTER_MOV_CR:
+        cr0 = control(s, 0)
+        cr4 = control(s, 4)
+        if (cr0 ^ s.cr0) & (CR0_PG | 1) or (cr4 ^ s.cr4) & (CR4_PGE | CR4_PSE | CR4_PAE):
+            s.flushes_all += 1
+            flush(s, False, WHY_OTHER)
+        flush_soft_tlb(s)
+        s.cr0 = cr0
+        s.cr4 = cr4
+        forget_filters(s)
+    elif kind == AFTER_FAR:
+        if control(s, 3) != s.cr3:
+            s.cr3_writes += 1
+            s.cr3 = control(s, 3)
+            flush(s, True, WHY_CR3)
+            s.epoch += 1
+            forget_filters(s)

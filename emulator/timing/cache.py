@@ -1,0 +1,102 @@
+"""The modelled caches: L1 data, L1 code (or trace cache) and a unified L2, by physical address.
+
+Set-associative with LRU replacement; a tag is the whole line number, -1 is invalid. Hits are free:
+their latency is part of the instruction's cost. A miss pays what the next level adds. Write-backs
+of dirty lines go through write buffers and are not charged (docs/reference/model.md).
+
+A trace cache is modelled as a code cache whose line holds as many code bytes as six micro-ops
+take on average; the profile gives that number as an estimate.
+"""
+
+from typing import Any
+
+from emulator.compiled import compiled
+from emulator.timing.causes import L1D_MISS, L1I_MISS, MEMORY_DATA, MEMORY_FETCH
+from emulator.timing.charge import charge
+
+
+@compiled
+def l2_hit(s: Any, physical: int) -> bool:
+    """Look a line up in L2 and bring it in."""
+    line = physical >> s.l2_shift
+    ways = s.l2_ways
+    first = (line & (s.l2_sets - 1)) * ways
+    s.tick += 1
+    oldest = first
+    for way in range(first, first + ways):
+        if s.l2_tag[way] == line:
+            s.l2_age[way] = s.tick
+            return True
+        if s.l2_age[way] < s.l2_age[oldest]:
+            oldest = way
+    s.l2_tag[oldest] = line
+    s.l2_age[oldest] = s.tick
+    return False
+
+
+@compiled
+def l1d_hit(s: Any, physical: int, allocate: bool) -> bool:
+    """Look a line up in the L1 data cache; bring it in if `allocate`."""
+    line = physical >> s.l1d_shift
+    ways = s.l1d_ways
+    first = (line & (s.l1d_sets - 1)) * ways
+    s.tick += 1
+    oldest = first
+    for way in range(first, first + ways):
+        if s.l1d_tag[way] == line:
+            s.l1d_age[way] = s.tick
+            return True
+        if s.l1d_age[way] < s.l1d_age[oldest]:
+            oldest = way
+    if allocate:
+        s.l1d_tag[oldest] = line
+        s.l1d_age[oldest] = s.tick
+    return False
+
+
+@compiled
+def data_access(s: Any, physical: int, write: bool) -> None:
+    """One data access that the TLB has translated. A store exposes only part of its miss: buffers hide the rest."""
+    if l1d_hit(s, physical, not write or s.l1d_write_allocate != 0):
+        return
+    s.l1d_misses += 1
+    hit = l2_hit(s, physical)
+    exposed = s.store_exposed if write else 100
+    charge(s, L1D_MISS, s.l1d_penalty * exposed // 100)
+    if not hit:
+        s.l2_data_misses += 1
+        charge(s, MEMORY_DATA, s.memory_penalty * exposed // 100)
+
+
+@compiled
+def code_access(s: Any, physical: int) -> None:
+    """Fetch one code line."""
+    line = physical >> s.l1i_shift
+    ways = s.l1i_ways
+    first = (line & (s.l1i_sets - 1)) * ways
+    s.tick += 1
+    oldest = first
+    for way in range(first, first + ways):
+        if s.l1i_tag[way] == line:
+            s.l1i_age[way] = s.tick
+            return
+        if s.l1i_age[way] < s.l1i_age[oldest]:
+            oldest = way
+    s.l1i_tag[oldest] = line
+    s.l1i_age[oldest] = s.tick
+    s.l1i_misses += 1
+    hit = l2_hit(s, physical)
+    charge(s, L1I_MISS, s.l1i_penalty)
+    if not hit:
+        s.l2_fetch_misses += 1
+        charge(s, MEMORY_FETCH, s.memory_penalty)
+
+
+@compiled
+def table_access(s: Any, physical: int) -> int:
+    """The page-miss handler reads one page-table entry: extra cycles beyond a walk that hits L1."""
+    if l1d_hit(s, physical, True):
+        return 0
+    if l2_hit(s, physical):
+        return s.walk_l1_miss
+    return s.walk_l1_miss + s.memory_penalty

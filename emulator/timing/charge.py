@@ -1,0 +1,31 @@
+"""Charging: the only place where modelled time advances, so the ledger always equals the counter.
+
+    ledger[symbol, ring, cause]   one int64 each; `s.row` points at (symbol, ring) of the running block
+"""
+
+from typing import Any
+
+from emulator.compiled import compiled, load_i64, store_i64
+from emulator.timing.causes import COUNT, INSTRUCTION
+
+
+@compiled
+def charge(s: Any, cause: int, cycles: int) -> None:
+    """Spend whole `cycles` on `cause`, on behalf of the running symbol and ring."""
+    s.cycles += cycles
+    at = s.ledger + 8 * (s.row + cause)
+    store_i64(at, load_i64(at) + cycles)
+
+
+@compiled
+def charge_instructions(s: Any, cost256: int) -> None:
+    """Spend issue cost in 1/256 cycles; the fraction is carried to the next block. May be negative."""
+    total = s.fraction256 + cost256
+    s.fraction256 = total & 255
+    charge(s, INSTRUCTION, total >> 8)
+
+
+@compiled
+def select_row(s: Any, symbol: int, ring: int) -> None:
+    """Further cycles belong to this symbol and ring."""
+    s.row = (symbol * 4 + ring) * COUNT

@@ -1,0 +1,271 @@
+"""The compiled callbacks that Unicorn calls: one per block, one per memory access, one per translation.
+
+    on_block      after-effect of the last block, stop requests, branch outcome of the last block,
+                  ITLB, block look-up by physical address, ledger row, issue cost, code lines
+    on_memory     reverse map frame -> page, then the model by linear address (reference mode)
+    on_translate  a new translation block: forget what was decoded at its physical address
+
+No Python runs here in steady state; a block never seen before calls `decode_function`.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import carray, cfunc, from_dtype, types
+
+from emulator.compiled import as_pointer, call1, call3, compiled, load_i64, load_u8, load_u32, store_u8, store_u32
+from emulator.mmu.walk import CR0_PG, control, walk
+from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
+from emulator.timing.after import after_effect, block_records
+from emulator.timing.causes import BRANCH
+from emulator.timing.charge import charge, charge_instructions, select_row
+from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT
+
+BRANCH_NONE = 0
+BRANCH_CONDITIONAL = 1
+BRANCH_JUMP = 2
+BRANCH_CALL = 3
+BRANCH_RETURN = 4
+BRANCH_JUMP_INDIRECT = 5
+BRANCH_CALL_INDIRECT = 6
+BRANCH_FAR = 7
+
+EFLAGS_IF = 0x200
+HFLAGS_INHIBIT_IRQ = 0x8
+
+
+@compiled
+def must_stop(s: Any) -> bool:
+    """Ask Unicorn to leave before this block, for the next event or an interrupt. IRQs wait for IF and the shadow."""
+    if s.cycles >= s.deadline:
+        s.stop |= STOP_DEADLINE
+    elif (
+        s.interrupt_pending
+        and load_u32(s.at_eflags) & EFLAGS_IF
+        and not load_u32(s.at_hflags) & HFLAGS_INHIBIT_IRQ
+    ):
+        s.stop |= STOP_INTERRUPT
+    else:
+        return False
+    call1(s.stop_function, s.engine)
+    return True
+
+
+@compiled
+def resolve_branch(s: Any, address: int) -> None:
+    """The last block ended in a branch and the next begins at `address`: was that predicted?
+
+    Two-bit counters for conditional branches, the last target for indirect ones, a return stack.
+    """
+    kind = s.last_branch
+    s.branches += 1
+    taken = True
+    wrong = False
+    if kind == BRANCH_CONDITIONAL:
+        block = block_records(s)[s.last_block]
+        taken = address != s.last_end
+        counter = block.counter
+        if taken:
+            wrong = counter < 2
+            if counter < 3:
+                block.counter = counter + 1
+        else:
+            wrong = counter >= 2
+            if counter > 0:
+                block.counter = counter - 1
+    elif kind == BRANCH_RETURN:
+        s.return_top = (s.return_top - 1) % s.return_depth
+        wrong = s.return_stack[s.return_top] != address
+    elif kind >= BRANCH_JUMP_INDIRECT:
+        block = block_records(s)[s.last_block]
+        wrong = block.target != address
+        block.target = address
+    if kind == BRANCH_CALL or kind == BRANCH_CALL_INDIRECT:
+        s.return_stack[s.return_top] = s.last_end
+        s.return_top = (s.return_top + 1) % s.return_depth
+    if wrong:
+        s.mispredictions += 1
+        charge(s, BRANCH, s.mispredict_cost)
+    elif taken and s.taken_cost:
+        charge(s, BRANCH, s.taken_cost)
+
+
+@compiled
+def find_block(s: Any, address: int, physical: int, size: int) -> int:
+    """Index of the decoded block, decoding it if it is new; -1 when the block must be entered again."""
+    table = carray(as_pointer(s.block_table), (1 << 32,), dtype=np.uint32)
+    records = block_records(s)
+    index = np.int64(table[physical])
+    while index:
+        if records[index].size == size:
+            return index
+        index = np.int64(records[index].alternative)
+    index = call3(s.decode_function, address, physical, size)
+    if index > 0:
+        records[index].alternative = np.int32(table[physical])
+        table[physical] = np.uint32(index)
+    return index
+
+
+@compiled
+def charge_extras(s: Any, first: int, count: int) -> None:
+    """Charge the block's instructions whose cause isn't plain issue."""
+    extras = carray(as_pointer(s.block_extras), (1 << 22,), dtype=EXTRA)
+    for i in range(first, first + count):
+        charge(s, np.int64(extras[i].cause), np.int64(extras[i].cycles))
+
+
+@cfunc(types.void(types.int64, types.int64, types.uint32, STATE_POINTER), cache=True)
+def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
+    """UC_HOOK_BLOCK: charge one basic block at its entry."""
+    s = carray(state, (1,))[0]
+    address = address & 0xFFFFFFFF
+    size = np.int64(size)
+    if s.after:
+        after_effect(s)
+    if s.table_written:
+        s.table_written = 0
+        s.table_flushes += 1
+        flush_soft_tlb(s)
+    if must_stop(s):
+        return
+    page = address >> 12
+    frame = s.last_code_frame
+    if page != s.last_code_page:
+        frame = code_frame(s, page)
+        if frame < 0:
+            s.unmapped_model += 1
+            return
+    physical = frame << 12 | (address & 0xFFF)
+    if physical >= s.ram_size:
+        s.outside_ram += 1
+        return
+    index = find_block(s, address, physical, size)
+    if index <= 0:
+        return
+    if s.last_branch:
+        resolve_branch(s, address)
+    block = block_records(s)[index]
+    select_row(s, np.int64(block.symbol), load_u32(s.at_hflags) & 3)
+    cost = np.int64(block.cost256)
+    if block.rep_offset == 0 and s.last_rep == address:
+        # a further iteration of REP comes as a block of its own; the last one finds ECX = 0
+        cost = np.int64(block.rep_next256) if load_u32(s.at_registers + 8) else 0
+    else:
+        s.instructions += block.count
+        if block.extras:
+            charge_extras(s, np.int64(block.extra), np.int64(block.extras))
+    charge_instructions(s, cost)
+    s.last_cost256 = cost
+    s.blocks += 1
+    s.after = block.after
+    if s.at_skip_sync:
+        store_u8(s.at_skip_sync, 0 if block.sync else 1)
+    s.last_block = index
+    s.last_address = address
+    s.last_size = size
+    s.last_physical = physical
+    s.last_branch = block.branch
+    s.last_end = (address + size) & 0xFFFFFFFF
+    s.last_rep = address + block.rep_offset if block.rep_offset >= 0 else -1
+    in_page = 4096 - (address & 0xFFF)
+    if size <= in_page:
+        line = physical >> s.l1i_shift
+        if line != s.last_code_line or (physical + size - 1) >> s.l1i_shift != line:
+            fetch_lines(s, physical, physical + size - 1)
+    else:
+        fetch_lines(s, physical, physical + in_page - 1)
+        frame = code_frame(s, ((address + in_page) & 0xFFFFFFFF) >> 12)
+        if frame >= 0:
+            fetch_lines(s, frame << 12, (frame << 12) + size - in_page - 1)
+
+
+@cfunc(types.void(types.int64, types.int64, types.uint32, STATE_POINTER), cache=True)
+def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
+    """UC_HOOK_BLOCK with all accounting off: time is one cycle an instruction, nothing is modelled."""
+    s = carray(state, (1,))[0]
+    if s.table_written:
+        s.table_written = 0
+    if must_stop(s):
+        return
+    address = address & 0xFFFFFFFF
+    page = address >> 12
+    frame = page
+    if control(s, 0) & CR0_PG:
+        frame = walk(s, page)
+        if frame < 0:
+            return
+        frame &= 0xFFFFF
+    physical = frame << 12 | (address & 0xFFF)
+    if physical >= s.ram_size:
+        return
+    index = find_block(s, address, physical, np.int64(size))
+    if index <= 0:
+        return
+    block = block_records(s)[index]
+    s.blocks += 1
+    s.instructions += block.count
+    s.cycles += block.count
+    s.last_block = index
+    s.last_address = address
+    s.last_size = np.int64(size)
+    s.last_physical = physical
+
+
+@cfunc(
+    types.void(types.int64, types.int32, types.int64, types.int32, types.int64, STATE_POINTER), cache=True
+)
+def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, state: Any) -> Any:
+    """UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE: one access, reported by physical address after its fill."""
+    s = carray(state, (1,))[0]
+    write = kind != READ
+    if write:
+        s.writes += 1
+    else:
+        s.reads += 1
+    last = physical + size - 1
+    line = last >> s.l1d_shift
+    if line == s.last_data_line and physical >> s.l1d_shift == line and (not write or s.last_data_writable):
+        return  # the same line again, by the same page: youngest everywhere
+    if physical >= s.ram_size:
+        s.outside_ram += 1
+        return
+    frame = physical >> 12
+    known = load_i64(s.reverse_map + 8 * frame)
+    if known >> 20 != s.epoch:
+        s.unmapped_model += 1
+        return
+    linear = (known & 0xFFFFF) << 12 | (physical & 0xFFF)
+    access(s, linear, write)
+    s.last_data_line = physical >> s.l1d_shift
+    if last >> 12 != frame:  # the hook names the first page only
+        access(s, ((linear & 0xFFFFF000) + 0x1000) & 0xFFFFFFFF, write)
+        s.last_data_line = -1
+    elif line != s.last_data_line:
+        access(s, linear + size - 1, write)
+        s.last_data_line = line
+    if write and load_u8(s.table_frames + frame):
+        s.table_written = 1
+        s.last_data_line = -1
+
+
+TRANSLATION = np.dtype([("pc", "i8"), ("count", "u2"), ("size", "u2"), ("padding", "u4")])
+TRANSLATION_POINTER = types.CPointer(from_dtype(TRANSLATION))
+
+
+@cfunc(
+    types.void(types.int64, TRANSLATION_POINTER, TRANSLATION_POINTER, STATE_POINTER), cache=True
+)
+def on_translate(engine: Any, current: Any, previous: Any, state: Any) -> Any:
+    """UC_HOOK_EDGE_GENERATED: the code at this address is translated anew, so it may have changed."""
+    s = carray(state, (1,))[0]
+    address = carray(current, (1,))[0].pc & 0xFFFFFFFF
+    frame = address >> 12
+    if control(s, 0) & CR0_PG:
+        frame = walk(s, frame)
+        if frame < 0:
+            return
+        frame &= 0xFFFFF
+    physical = frame << 12 | (address & 0xFFF)
+    if physical < s.ram_size:
+        store_u32(s.block_table + 4 * physical, 0)

@@ -1,0 +1,147 @@
+"""The state record: one structured array that every compiled callback shares.
+
+    +--------------------------------------------------------------------+
+    | scalars (int64)   time, stop flags, addresses, geometry, filters   |
+    +--------------------------------------------------------------------+
+    | tlb_*    4 arrays of 128: data 4K | data 4M | code 4K | code 4M    |
+    | l1d_*, l1i_*, l2_*  tags and ages, set by set                      |
+    | why_*    per page: the reason why it isn't in the TLB              |
+    +--------------------------------------------------------------------+
+
+Pointers to what depends on the size of RAM (memory itself, block table, reverse map, page-table
+frame marks) are addresses in the scalars. The first scalars are cheap to reach from Python
+through a memoryview (`StateView`). All integers are signed 64-bit.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numba import from_dtype, types
+from numpy.typing import NDArray
+
+from emulator.mmu.tlb import ARRAY_SIZE
+from emulator.timing.causes import COUNT
+
+# fmt: off
+SCALARS: Final = (
+    # time
+    "cycles", "deadline", "fraction256", "instructions", "blocks", "reads", "writes", "tick",
+    # the ledger: `row` is the index of (symbol, ring, cause 0)
+    "row", "ledger", "symbols",
+    # the engine: addresses of its register file, functions and private flags
+    "engine", "at_registers", "at_eip", "at_eflags", "at_hflags", "at_segments", "at_control", "at_gdt",
+    "at_ldt", "at_tr", "at_skip_sync", "stop_function", "control_function", "flush_control",
+    # Python callbacks for rare events
+    "decode_function", "implicit_function",
+    # requests between callbacks and the run loop
+    "stop", "interrupt_pending", "after", "accounting",
+    "fault", "fault_error", "fault_kind", "refill",
+    # memory
+    "ram", "ram_size", "reverse_map", "table_frames", "code_frames", "write_epochs", "epoch",
+    "table_written",
+    # the block that runs
+    "block_table", "block_records", "block_extras", "last_block", "last_address", "last_size", "last_physical",
+    "last_end", "last_branch", "last_rep", "last_cost256",
+    # filters: the youngest page and line need no look-up
+    "last_code_page", "last_code_frame", "last_code_line", "last_data_page", "last_data_frame",
+    "last_data_line", "last_data_writable",
+    # control registers as the model last saw them
+    "cr0", "cr3", "cr4",
+    # SYSENTER MSRs
+    "sysenter_cs", "sysenter_esp", "sysenter_eip",
+    # geometry and costs, from the profile
+    "dtlb_walk_cost", "itlb_walk_cost", "walk_l1_miss", "memory_penalty",
+    "l1d_sets", "l1d_ways", "l1d_shift", "l1d_penalty", "l1d_write_allocate", "store_exposed",
+    "l1i_sets", "l1i_ways", "l1i_shift", "l1i_penalty",
+    "l2_sets", "l2_ways", "l2_shift",
+    "mispredict_cost", "taken_cost", "return_depth", "return_top",
+    # statistics
+    "dtlb_misses_4k", "dtlb_misses_4m", "itlb_misses_4k", "itlb_misses_4m",
+    "l1d_misses", "l1i_misses", "l2_data_misses", "l2_fetch_misses", "branches", "mispredictions",
+    "cr3_writes", "invlpg_count", "flushes_all", "accessed_set", "dirty_set", "sysenters",
+    # the host side: not guest statistics (see unicorn facts: soft TLB size depends on host time)
+    "fills", "alias_flushes", "write_execute_flushes", "table_flushes", "evict_flushes", "unmapped_model",
+    "outside_ram",
+    # RDTSC log
+    "tsc_offset", "tsc_log", "tsc_count", "tsc_capacity",
+)
+# fmt: on
+
+TLB_ARRAY: Final = ARRAY_SIZE
+RETURN_STACK: Final = 32
+L1_LINES: Final = 4096
+L2_LINES: Final = 32768
+
+STATE: Final = np.dtype(
+    [(name, "i8") for name in SCALARS]
+    + [
+        ("tlb_base", "i8", (4,)), ("tlb_fifo", "i8", (4,)), ("tlb_sets", "i8", (4,)), ("tlb_ways", "i8", (4,)),
+        ("tlb_tag", "i8", (4 * TLB_ARRAY,)), ("tlb_age", "i8", (4 * TLB_ARRAY,)),
+        ("tlb_frame", "i8", (4 * TLB_ARRAY,)), ("tlb_rights", "i8", (4 * TLB_ARRAY,)),
+        ("hint_4k", "i8", (2, 256)), ("hint_4m", "i8", (2, 64)),
+        ("why_4k", "u1", (2, 1 << 20)), ("why_4m", "u1", (2, 1 << 10)),
+        ("l1d_tag", "i8", (L1_LINES,)), ("l1d_age", "i8", (L1_LINES,)),
+        ("l1i_tag", "i8", (L1_LINES,)), ("l1i_age", "i8", (L1_LINES,)),
+        ("l2_tag", "i8", (L2_LINES,)), ("l2_age", "i8", (L2_LINES,)),
+        ("return_stack", "i8", (RETURN_STACK,)),
+    ]
+)  # fmt: skip
+
+# One decoded basic block, found by physical address through `block_table`; `alternative` chains
+# blocks that start at the same byte with another size (page crossings, interrupt shadows).
+BLOCK: Final = np.dtype(
+    [(name, "i4") for name in (
+        "size", "alternative", "count", "cost256", "extra", "extras", "branch", "after", "symbol", "sync",
+        "counter", "rep_offset", "rep_next256", "base", "index", "scale", "displacement", "segment",
+    )] + [("target", "i8")]
+)  # fmt: skip
+EXTRA: Final = np.dtype([("cause", "i4"), ("cycles", "i4")])
+TSC: Final = np.dtype([("tsc", "i8"), ("causes", "i8", (COUNT,))])
+
+STATE_POINTER: Final = types.CPointer(from_dtype(STATE))
+BLOCK_TYPE: Final = from_dtype(BLOCK)
+EXTRA_TYPE: Final = from_dtype(EXTRA)
+
+# why the run loop was asked to stop
+STOP_DEADLINE: Final = 1
+STOP_INTERRUPT: Final = 2
+STOP_ERROR: Final = 4
+
+# access kinds, as Unicorn numbers them (UC_MEM_*)
+READ: Final = 16
+WRITE: Final = 17
+FETCH: Final = 18
+
+SYMBOLS: Final = 1 << 14  # rows of the ledger; symbol 0 is "(no symbol)"
+
+
+class StateView:
+    """Cheap access from Python to the scalars of a state record, by name."""
+
+    __slots__ = ("_words", "array")
+    _INDEX: Final = {name: position for position, name in enumerate(SCALARS)}
+
+    def __init__(self) -> None:
+        """Allocate a zeroed record."""
+        array: NDArray[Any] = np.zeros(1, dtype=STATE)
+        object.__setattr__(self, "array", array)
+        words = memoryview(array.view(np.uint8)[: 8 * len(SCALARS)]).cast("q")  # type: ignore[arg-type]
+        object.__setattr__(self, "_words", words)
+
+    def __getattr__(self, name: str) -> int:
+        try:
+            return int(self._words[self._INDEX[name]])
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __setattr__(self, name: str, value: int) -> None:
+        self._words[self._INDEX[name]] = value
+
+    @property
+    def address(self) -> int:
+        """Host address of the record."""
+        return int(self.array.ctypes.data)
+
+    def field(self, name: str) -> NDArray[Any]:
+        """An array field of the record."""
+        return self.array[name][0]  # type: ignore[no-any-return]

@@ -1,0 +1,131 @@
+"""Accesses that the processor makes by itself: descriptors, TSS, stack frames of a delivery.
+
+They translate and charge like any data access, but return the fault instead of raising it, since
+a fault in a delivery is judged by the double-fault rules (SDM vol. 3A 5.15).
+
+    >= 0   done (reads: the value)
+    <  0   page fault: -1 - (error code without U for supervisor accesses)
+"""
+
+from typing import Any
+
+from numba import from_dtype, njit, types
+
+from emulator.compiled import compiled, load_u8, load_u32, store_u8, store_u32
+from emulator.mmu.tlb import DATA
+from emulator.mmu.walk import CR0_PG, control, permitted, set_accessed, walk
+from emulator.timing.access import access, flush_soft_tlb
+from emulator.timing.after import forget_filters
+from emulator.timing.charge import charge, charge_instructions
+from emulator.timing.fill import ERROR_PRESENT, ERROR_USER, ERROR_WRITE, translation
+from emulator.timing.state import STATE
+
+RECORD = from_dtype(STATE)
+ARRAY = types.Array(RECORD, 1, "C")
+
+
+@compiled
+def system_translate(s: Any, linear: int, write: bool, user: bool) -> int:
+    """Physical address of one byte, charged as an access, or -1 - error code."""
+    page = linear >> 12
+    error = (ERROR_WRITE if write else 0) | (ERROR_USER if user else 0)
+    found = translation(s, DATA, page)
+    if found < 0:
+        return -1 - error
+    if not permitted(s, found >> 20, write, user):
+        return -1 - (error | ERROR_PRESENT)
+    if s.accounting:
+        return access(s, linear, write)
+    if control(s, 0) & CR0_PG:
+        set_accessed(s, page, write)
+    return (found & 0xFFFFF) << 12 | (linear & 0xFFF)
+
+
+@njit(types.int64(ARRAY, types.int64, types.int64, types.boolean), cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def system_read(state: Any, linear: int, size: int, user: bool) -> Any:
+    """Read 1, 2 or 4 bytes at a linear address; absent memory reads ones."""
+    s = state[0]
+    linear &= 0xFFFFFFFF
+    physical = system_translate(s, linear, False, user)
+    if physical < 0:
+        return physical
+    if (linear & 0xFFF) + size <= 4096:
+        if physical + size > s.ram_size:
+            return (1 << (8 * size)) - 1
+        if size == 4:
+            return load_u32(s.ram + physical)
+        value = 0
+        for i in range(size):
+            value |= load_u8(s.ram + physical + i) << (8 * i)
+        return value
+    value = 0
+    for i in range(size):
+        physical = system_translate(s, (linear + i) & 0xFFFFFFFF, False, user)
+        if physical < 0:
+            return physical
+        byte = load_u8(s.ram + physical) if physical < s.ram_size else 0xFF
+        value |= byte << (8 * i)
+    return value
+
+
+@njit(  # type: ignore[untyped-decorator]
+    types.int64(ARRAY, types.int64, types.int64, types.int64, types.boolean), cache=True, error_model="numpy"
+)
+def system_write(state: Any, linear: int, value: int, size: int, user: bool) -> Any:
+    """Write 1, 2 or 4 bytes at a linear address. Nothing is written if any byte would fault."""
+    s = state[0]
+    linear &= 0xFFFFFFFF
+    last = (linear + size - 1) & 0xFFFFFFFF
+    if last >> 12 != linear >> 12:
+        physical = system_translate(s, last, True, user)
+        if physical < 0:
+            return physical
+    physical = system_translate(s, linear, True, user)
+    if physical < 0:
+        return physical
+    if load_u8(s.table_frames + (physical >> 12 if physical < s.ram_size else 0)):
+        s.table_written = 1
+    if last >> 12 == linear >> 12:
+        if physical + size <= s.ram_size:
+            if size == 4:
+                store_u32(s.ram + physical, value)
+            else:
+                for i in range(size):
+                    store_u8(s.ram + physical + i, (value >> (8 * i)) & 0xFF)
+        return 0
+    for i in range(size):
+        physical = system_translate(s, (linear + i) & 0xFFFFFFFF, True, user)
+        if physical < s.ram_size:
+            store_u8(s.ram + physical, (value >> (8 * i)) & 0xFF)
+    return 0
+
+
+@njit(types.void(ARRAY, types.int64, types.int64), cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def charge_cause(state: Any, cause: int, cycles: int) -> None:
+    """`charge` for Python: spend cycles outside a block (deliveries, idle time)."""
+    charge(state[0], cause, cycles)
+
+
+@njit(types.void(ARRAY, types.int64), cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def charge_cost256(state: Any, cost256: int) -> None:
+    """`charge_instructions` for Python: take back what a fault kept from executing."""
+    charge_instructions(state[0], cost256)
+
+
+@njit(types.void(ARRAY), cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def forget(state: Any) -> None:
+    """Flush the soft TLB and the filters, after the host has changed memory or registers."""
+    flush_soft_tlb(state[0])
+    forget_filters(state[0])
+
+
+@njit(types.int64(ARRAY, types.int64), cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def physical_address(state: Any, linear: int) -> Any:
+    """Where the tables in RAM map a linear address, for debuggers and decoders: no side effects. -1: nowhere."""
+    s = state[0]
+    if not control(s, 0) & CR0_PG:
+        return linear & 0xFFFFFFFF
+    found = walk(s, (linear & 0xFFFFFFFF) >> 12)
+    if found < 0:
+        return -1
+    return (found & 0xFFFFF) << 12 | (linear & 0xFFF)
