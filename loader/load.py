@@ -104,11 +104,15 @@ def _detect(data: bytes, name: str) -> Format:
 def _check_request(
     name: str, asked: str, chosen: Format, append: str, modules: Sequence[Module], address: int | None
 ) -> None:
-    kind = {"elf": "a plain ELF file", "multiboot": "a multiboot kernel", "flat": "a flat file"}[chosen]
+    kind = {
+        "elf": "an ELF file without multiboot header",
+        "multiboot": "a multiboot kernel",
+        "flat": "a flat file",
+    }[chosen]
     if address is not None and asked != "flat":
         raise ImageError(name, Rule.REQUEST, "an address is only for --format flat")
     if modules and chosen != "multiboot":
-        what = f"{kind} takes no modules, but {len(modules)} were given (the first: {modules[0].name})"
+        what = f"{kind} takes no modules, but {len(modules)} were given, first {modules[0].name}"
         raise ImageError(name, Rule.REQUEST, what)
     if append and chosen != "multiboot":
         raise ImageError(name, Rule.REQUEST, f"{kind} takes no command line, but one was given: {append}")
