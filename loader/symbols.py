@@ -79,7 +79,7 @@ def _read(elf: ElfFile) -> Iterator[Symbol]:
     room = MOST_NAME_BYTES
     for at, value, size, info, _, section in SYMBOL.iter_unpack(_section_data(elf, table)):
         kind = _kind(info, section)
-        if kind is None or not at:
+        if kind is None:
             continue
         name = _name(strings, at)
         room -= len(name)

@@ -12,6 +12,7 @@ from refusal import MEMORY
 
 from loader import ImageError, Module, load_image
 
+SOON = 2000  # milliseconds; a busy host is no failure
 SYMBOLS = [("start", MIB, 2, FUNCTION, 1), ("loop", MIB + 2, 0, FUNCTION, 1)]
 FILES = {
     "elf": Elf(symbols=SYMBOLS, loads=[Load(), Load(physical=2 * MIB, data=b"data")]).build(),
@@ -35,16 +36,19 @@ def attempt(data: bytes, **options: Any) -> None:
     assert any(start <= eip < end for start, end in spans)
 
 
+@settings(deadline=SOON)
 @given(st.binary(max_size=4096), st.sampled_from(["auto", "elf", "multiboot", "flat"]))
 def test_random_bytes(data: bytes, format: str) -> None:
     attempt(data, format=format)
 
 
+@settings(deadline=SOON)
 @given(st.binary(max_size=256))
 def test_random_bytes_behind_an_elf_identity(data: bytes) -> None:
     attempt(FILES["elf"][:20] + data)
 
 
+@settings(deadline=SOON)
 @given(st.binary(max_size=256), st.integers(0, 0xFFFFFFFF))
 def test_random_bytes_behind_a_multiboot_header(data: bytes, flags: int) -> None:
     attempt(multiboot_header(flags & 0xFFFF0003) + data)
@@ -53,7 +57,7 @@ def test_random_bytes_behind_a_multiboot_header(data: bytes, flags: int) -> None
 changes = st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 7)), min_size=1, max_size=8)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=SOON)
 @given(st.sampled_from(sorted(FILES)), changes)
 def test_flipped_bits(name: str, flips: list[tuple[int, int]]) -> None:
     data = bytearray(FILES[name])
@@ -62,7 +66,7 @@ def test_flipped_bits(name: str, flips: list[tuple[int, int]]) -> None:
     attempt(bytes(data))
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=SOON)
 @given(st.sampled_from(["elf", "multiboot"]), st.integers(4, 1 << 10), st.integers(0, 0xFFFFFFFF))
 def test_any_word_replaced(name: str, at: int, value: int) -> None:
     data = bytearray(FILES[name])
@@ -85,6 +89,7 @@ def test_every_byte_set_to_an_extreme(name: str) -> None:
         attempt(bytes(data))
 
 
+@settings(deadline=SOON)
 @given(changes, st.text(max_size=20), st.text(max_size=20))
 def test_damaged_modules_and_odd_strings(flips: list[tuple[int, int]], append: str, string: str) -> None:
     data = bytearray(FILES["elf"])
@@ -93,6 +98,7 @@ def test_damaged_modules_and_odd_strings(flips: list[tuple[int, int]], append: s
     attempt(FILES["multiboot"], append=append, modules=[Module(string, bytes(data))])
 
 
+@settings(deadline=SOON)
 @given(st.integers(-1, 1 << 33))
 def test_any_memory_size(memory_bytes: int) -> None:
     try:

@@ -44,6 +44,21 @@ def test_a_segment_may_end_where_memory_ends() -> None:
     assert load(Elf(loads=[Load(memory_size=15 * MIB)]).build()).memory_needed == 16 * MIB
 
 
+def test_a_segment_may_end_where_low_memory_ends() -> None:
+    loads = [Load(physical=0x90000, memory_size=0x10000)]
+    assert load(Elf(loads=loads, entry=0x90000).build()).memory_needed == 0xA0000
+
+
+def test_a_segment_without_bytes_may_have_any_offset() -> None:
+    bss = Load(physical=2 * MIB, data=b"", memory_size=16, offset=0xFFFFFFFF)
+    assert load(Elf(loads=[Load(), bss]).build()).segments[1].data == b""
+
+
+def test_there_may_be_256_program_headers_and_nothing_behind_them() -> None:
+    loads = [Load(physical=MIB + 16 * i, data=b"", memory_size=16) for i in range(256)]
+    assert len(load(Elf(loads=loads).build()).segments) == 256
+
+
 def test_a_linear_entry_point_is_converted_and_noted() -> None:
     image = load(Elf(loads=[Load(linear=0xC0100000)], entry=0xC0100002).build())
     assert image.entry.eip == MIB + 2

@@ -17,6 +17,7 @@ def test_a_boot_sector_is_recognised_and_started_as_a_bios_does() -> None:
     image = load(BOOT_SECTOR)
     (segment,) = image.segments
     assert (image.format, segment.address, segment.data) == ("flat", 0x7C00, BOOT_SECTOR)
+    assert image.notes == ()
     entry = image.entry
     assert (entry.mode, entry.cs, entry.eip, entry.registers) == ("real16", 0, 0x7C00, {"edx": 0x80})
 
@@ -121,6 +122,13 @@ def test_a_file_of_more_than_1_gib_is_refused_unread(tmp_path: Path) -> None:
         load_image(path, name="kernel", memory_bytes=MEMORY)
 
 
+def test_a_file_may_be_as_large_as_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loader.load.FILE_LIMIT", 512)
+    path = tmp_path / "boot"
+    path.write_bytes(BOOT_SECTOR)
+    assert load_image(path, memory_bytes=MEMORY).format == "flat"
+
+
 def test_the_hash_covers_everything_the_guest_is_given() -> None:
     def digest(append: str = "", *modules: Module) -> str:
         return load(multiboot_elf(), append=append, modules=modules).sha256
@@ -133,6 +141,7 @@ def test_the_hash_covers_everything_the_guest_is_given() -> None:
         digest("", Module("a", b"b"), Module("c", b"d")),
         digest("", Module("c", b"d"), Module("a", b"b")),
         digest("", Module("ab", b""), Module("c", b"d")),
+        digest("", Module("abc", b""), Module("c", b"d")),
     ]
     assert len(set(digests)) == len(digests)
 

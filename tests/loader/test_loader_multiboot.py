@@ -4,10 +4,11 @@ import itertools
 import struct
 
 import pytest
-from elf_builder import CODE, FUNCTION, MIB, Elf, Load, multiboot_elf, multiboot_header
+from elf_builder import CODE, MIB, Elf, Load, multiboot_elf, multiboot_header
 from refusal import MEMORY, load, refused
 
 from loader import Image, Module, Rule
+from loader.placement import Span, first_fit
 
 STRUCTURE = struct.Struct("<7I16x7I16x")
 
@@ -119,6 +120,33 @@ def test_a_long_command_line_goes_above_the_modules() -> None:
     assert image.entry.registers["ebx"] == 0x103000
 
 
+def test_modules_of_a_kernel_in_low_memory_lie_above_1_mib() -> None:
+    load_ = Load(physical=0x8000, data=multiboot_header() + CODE)
+    image = load(Elf(loads=[load_], entry=0x800C).build(), modules=[Module("m", b"x")])
+    assert Memory(image).modules() == [(MIB, MIB + 1, "m")]
+
+
+def test_information_that_finds_no_low_memory_leaves_the_space_below_the_kernel_alone() -> None:
+    kernel = Elf(loads=[Load(physical=2 * MIB, data=multiboot_header() + CODE)], entry=2 * MIB + 12)
+    assert load(kernel.build(), append="x" * 0x90000).entry.registers["ebx"] == 2 * MIB + 0x1000
+
+
+def test_a_machine_with_little_memory_is_told_so() -> None:
+    load_ = Load(physical=0x8000, data=multiboot_header() + CODE)
+    memory = Memory(load(Elf(loads=[load_], entry=0x800C).build(), memory_bytes=0x80000))
+    assert (memory.structure["lower"], memory.structure["upper"]) == (512, 0)
+    assert (0, 0x80000, 1) in memory.map()
+
+
+def test_the_first_free_place_is_found_to_the_byte() -> None:
+    taken = [Span(0x3000, 0x1000, "b"), Span(0, 0x1000, "a")]
+    assert first_fit(taken, 0x2000, 0, 0x10000) == 0x1000
+    assert first_fit(taken, 0x2001, 0, 0x10000) == 0x4000
+    assert first_fit(taken, 0x2001, 0, 0x6001) == 0x4000
+    assert first_fit(taken, 0x2001, 0, 0x6000) is None
+    assert first_fit([], 1, 1, 0x2000) == 0x1000
+
+
 def test_a_module_that_does_not_fit_in_memory_is_refused() -> None:
     with refused(Rule.NO_ROOM, "module large"):
         load(multiboot_elf(), modules=[Module("large", bytes(MEMORY - 0x103000 + 1))])
@@ -204,66 +232,3 @@ def test_the_rules_of_elf_hold_for_multiboot_kernels() -> None:
 def test_a_linear_entry_point_of_a_multiboot_kernel_is_converted() -> None:
     kernel = Elf(loads=[Load(data=multiboot_header() + CODE, linear=0xC0100000)], entry=0xC010000C).build()
     assert load(kernel).entry.eip == MIB + 12
-
-
-def raw(header: int, start: int, end: int, bss: int, entry: int, *, before: int = 8) -> bytes:
-    return bytes(before) + multiboot_header(1 << 16, [header, start, end, bss, entry]) + CODE
-
-
-def test_address_fields_place_a_kernel_that_is_no_elf_file() -> None:
-    kernel = raw(MIB + 4, MIB, MIB + 32, 2 * MIB, MIB + 8)
-    image = load(kernel)
-    segment = image.segments[0]
-    assert (segment.address, segment.data, segment.end) == (MIB, kernel[4:36], 2 * MIB)
-    assert image.entry.eip == MIB + 8
-
-
-def test_an_end_of_zero_loads_the_whole_file_and_a_bss_of_zero_is_none() -> None:
-    segment = load(raw(MIB + 8, MIB, 0, 0, MIB + 40)).segments[0]
-    assert (len(segment.data), segment.memory_size) == (44, 44)
-
-
-def test_address_fields_win_over_elf_headers_but_symbols_stay() -> None:
-    header = multiboot_header(1 << 16, [2 * MIB, 2 * MIB, 0, 0, 2 * MIB + 32])
-    elf = Elf(
-        loads=[Load(data=header + CODE, linear=0xC0100000)],
-        entry=0xFFFFFFFF,
-        symbols=[("start", 0xC0100020, 4, FUNCTION, 1)],
-    )
-    image = load(elf.build())
-    assert (image.segments[0].address, image.entry.eip) == (2 * MIB, 2 * MIB + 32)
-    assert "not by its ELF headers" in image.notes[0]
-    assert image.symbols[0].symbols[0].name == "start"
-
-
-def test_address_fields_win_even_when_the_elf_headers_are_damaged() -> None:
-    header = multiboot_header(1 << 16, [MIB, MIB, 0, 0, MIB + 32])
-    image = load(Elf(loads=[Load(data=header + CODE)], machine=62).build())
-    assert image.entry.eip == MIB + 32
-    assert "no symbols" in image.notes[1]
-
-
-@pytest.mark.parametrize(
-    ("fields", "rule", "words"),
-    [
-        ((MIB, MIB + 4, 0, 0, MIB + 4), Rule.MULTIBOOT_ADDRESSES, "above header_addr"),
-        ((MIB + 12, MIB, 0, 0, MIB), Rule.MULTIBOOT_ADDRESSES, "4 bytes before the file"),
-        ((MIB + 8, MIB, MIB, 0, MIB), Rule.MULTIBOOT_ADDRESSES, "not above load_addr"),
-        ((MIB + 8, MIB, MIB + 8, MIB + 4, MIB), Rule.MULTIBOOT_ADDRESSES, "below load_end_addr"),
-        ((MIB + 8, MIB, MIB + 45, 0, MIB), Rule.TRUNCATED_SEGMENT, "0x2d"),
-        ((MIB + 8, MIB, 0, 0, MIB + 44), Rule.ENTRY, "entry_addr"),
-        ((MIB + 8, MIB, 0, 0, 0), Rule.ENTRY, "entry_addr"),
-        ((MIB + 8, MIB, 0, 0xFFFFFFFF, MIB), Rule.OUTSIDE_MEMORY, "kernel"),
-        ((0xA0008, 0xA0000, 0, 0, 0xA0000), Rule.OUTSIDE_MEMORY, "no RAM"),
-    ],
-)
-def test_address_fields_that_disagree_are_refused(
-    fields: tuple[int, int, int, int, int], rule: Rule, words: str
-) -> None:
-    with refused(rule, words):
-        load(raw(*fields))
-
-
-def test_address_fields_that_are_cut_off_are_refused() -> None:
-    with refused(Rule.TRUNCATED_HEADER, "cut off"):
-        load(raw(MIB, MIB, 0, 0, MIB)[:36])

@@ -64,6 +64,7 @@ def without_symbols(image: Image) -> str:
     ("fields", "words"),
     [
         ({"string_table": 99}, "section 99 of 3"),
+        ({"string_table": 3}, "section 3 of 3"),
         ({"symbol_entry_size": 24}, "entries of 24"),
         ({"section_entry_size": 64}, "section headers of 64"),
         ({"section_count": 4}, "section headers end"),
@@ -82,6 +83,17 @@ def test_a_file_cut_off_within_its_sections_is_loaded_without_symbols() -> None:
 def test_a_name_without_an_end_is_damage() -> None:
     endless = Elf(loads=KERNEL.loads, symbols=[("n" * 5000, HIGH, 0, LABEL, 1)])
     assert "does not end" in without_symbols(load(endless.build()))
+
+
+def test_a_name_may_have_4096_bytes() -> None:
+    kernel = Elf(symbols=[("n" * 4096, MIB, 0, LABEL, 1), ("", MIB, 0, LABEL, 1)])
+    (file,) = load(kernel.build()).symbols
+    assert [len(symbol.name) for symbol in file.symbols] == [4096]
+
+
+def test_names_that_are_too_many_bytes_together_are_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loader.symbols.MOST_NAME_BYTES", 8)
+    assert "more than 8 bytes" in without_symbols(load(KERNEL.build()))
 
 
 def test_modules_that_are_executables_bring_their_symbols_under_their_own_names() -> None:
