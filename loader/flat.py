@@ -2,7 +2,7 @@
 
 ::
 
-    boot sector (BIOS Boot Specification 1.01, chapter 6.5)     flat at ADDRESS
+    boot sector (PC BIOS convention, INT 19h)                   flat at ADDRESS
     0x7c00 +-------------------+ <- CS:IP = 0000:7c00      ADDRESS +-------+ <- EIP, protected mode
            | 510 bytes         |    DL = 0x80                      | file  |
     0x7dfe | 55 aa             |    real mode                      +-------+
