@@ -1,0 +1,33 @@
+"""Image formats, each turned into a plain `Image`; knows nothing of the emulator."""
+
+from loader.describe import Table, describe
+from loader.image import (
+    EntryState,
+    Image,
+    ImageError,
+    LinearAddress,
+    Module,
+    PhysicalAddress,
+    Rule,
+    Segment,
+    Symbol,
+    SymbolFile,
+)
+from loader.load import load_image, load_module
+
+__all__ = [
+    "EntryState",
+    "Image",
+    "ImageError",
+    "LinearAddress",
+    "Module",
+    "PhysicalAddress",
+    "Rule",
+    "Segment",
+    "Symbol",
+    "SymbolFile",
+    "Table",
+    "describe",
+    "load_image",
+    "load_module",
+]
