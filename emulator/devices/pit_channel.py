@@ -62,7 +62,7 @@ class PitChannel(Stateful):
     # --- time ---
 
     def ticks_to_event(self) -> int | None:
-        """CLK pulses from `tick` to the next point of interest, None if none comes; OUT changes at no other."""
+        """CLK pulses from `tick` to the next point of interest, if any; OUT changes at no other."""
         if self.load or (self.mode >= 4 and not self.out):
             return 1
         if self._stopped():
