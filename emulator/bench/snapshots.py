@@ -1,0 +1,59 @@
+"""From the TSC values a guest reports to the causes of the cycles between them.
+
+The machine takes a snapshot of its ledger at every RDTSC. A value the guest prints is therefore the name
+of a snapshot, and the difference of two snapshots is the ledger of the span between the two readings::
+
+    guest:    t0 = rdtsc ....... work ....... t1 = rdtsc ---> BENCH row i t0 t1
+                  |                               |
+    machine:  ledger(t0)                      ledger(t1)      ledger(t1) - ledger(t0), sum = t1 - t0
+"""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.bench.console_log import Run
+from emulator.bench.errors import BenchError
+from emulator.timing.causes import CAUSES, COUNT
+
+Causes = NDArray[np.int64]
+
+
+class Snapshots:
+    """The ledger at every RDTSC, found by the value that RDTSC gave."""
+
+    def __init__(self, snapshots: Iterable[tuple[int, Causes]], capacity: int) -> None:
+        self._capacity = capacity
+        self._count = 0
+        self._by_tsc: dict[int, Causes] = {}
+        for tsc, causes in snapshots:
+            self._by_tsc[int(tsc)] = causes
+            self._count += 1
+
+    def explain(self, run: Run) -> Causes:
+        """The ledger of a run by cause; its sum is the run's value, or this is an error."""
+        total = np.zeros(COUNT, dtype=np.int64)
+        for sign, (before, after) in zip((1, -1), run.spans, strict=False):
+            total += sign * (self._at(after, run) - self._at(before, run))
+        if int(total.sum()) != run.value:
+            raise BenchError(
+                f"the ledger of {run.row}, run {run.index}, adds up to {int(total.sum())} cycles, "
+                f"but the guest measured {run.value}"
+            )
+        return total
+
+    def _at(self, tsc: int, run: Run) -> Causes:
+        try:
+            return self._by_tsc[tsc]
+        except KeyError:
+            full = ", and the log was full" if self._count >= self._capacity else ""
+            raise BenchError(
+                f"{run.row}, run {run.index}: the guest reports TSC {tsc}, "
+                f"which is none of the {self._count} values it was given{full}"
+            ) from None
+
+
+def by_name(causes: Causes) -> Mapping[str, int]:
+    """The non-zero causes with their names, in the order of the ledger."""
+    return {name: int(causes[i]) for i, name in enumerate(CAUSES) if causes[i]}

@@ -1,0 +1,5 @@
+"""`python -m emulator.cli` is `ringtoll`."""
+
+from emulator.cli import main
+
+main()

@@ -1,0 +1,114 @@
+"""`ringtoll bench`: run a benchmark, show modelled beside published figures, and explain them."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from emulator.cli.interrupt import stopping
+from emulator.cli.options import DEFAULT_PROFILE, Entry, Flush, examples
+from emulator.cli.progress import progress
+
+if TYPE_CHECKING:
+    from emulator.bench.console_log import Run
+    from emulator.bench.result import Result
+
+WIDE = 120  # columns of a table that isn't on a terminal
+
+app = typer.Typer(no_args_is_help=True, help="Run benchmarks; see where every cycle goes.")
+
+ProfileOption = Annotated[
+    str, typer.Option(help="CPU profile: a name from `ringtoll profiles`, or a TOML file.")
+]
+JsonOption = Annotated[
+    str | None,
+    typer.Option(
+        "--json", metavar="FILE|-", help="Write the result as JSON too; - is stdout, without tables."
+    ),
+]
+
+
+@app.command(
+    epilog=examples(
+        "ringtoll bench uls",
+        "ringtoll bench uls --flush cr3 --entry iret",
+        "ringtoll bench uls --profile pentium3-katmai-550 --json -",
+    )
+)
+def uls(
+    profile: ProfileOption = DEFAULT_PROFILE,
+    flush: Annotated[Flush, typer.Option(help="How sandbox pages are invalidated.")] = Flush.invlpg,
+    entry: Annotated[Entry, typer.Option(help="How an upcall enters ring 3.")] = Entry.sysexit,
+    runs: Annotated[int, typer.Option(min=1, max=4096, help="Measurements of each operation.")] = 100,
+    json: JsonOption = None,
+) -> None:
+    """User-Level Sandboxing: what upcalls and signals cost, beside the published figures."""
+    from emulator.bench.published import load_published
+    from emulator.bench.uls import BENCHMARK, Options, run_uls
+    from emulator.machine import Machine
+    from emulator.timing.profile import load_profile
+
+    with _json_file(json) as write_json, contextlib.ExitStack() as stack:
+        cpu = load_profile(profile)
+        options = Options(flush.value, entry.value, runs)
+        published = load_published(BENCHMARK)
+        advance = stack.enter_context(progress("booting the mini kernel", len(published.row) * runs))
+        done = 0
+
+        def on_run(run: "Run") -> None:
+            nonlocal done
+            done += 1
+            advance(done, f"{run.row} {run.index + 1}/{runs}")
+
+        def make_machine(**kwargs: Any) -> Machine:
+            machine = Machine(cpu, **kwargs)
+            stack.enter_context(stopping(machine.request_stop))
+            return machine
+
+        result = run_uls(cpu.name, options, make_machine, on_run=on_run)
+        write_json(result)
+    if json != "-":
+        from emulator.bench.report import show
+
+        show(result, published, _stdout())
+
+
+@contextlib.contextmanager
+def _json_file(where: str | None) -> "Iterator[Callable[[Result], None]]":
+    """Opened before the benchmark, so that it fails at once; emptied only when there is a result."""
+    from emulator.bench.result import encode
+
+    if where is None:
+        yield lambda result: None
+    elif where == "-":
+        yield lambda result: print(encode(result).decode(), end="", flush=True)
+    else:
+        with Path(where).open("ab") as file:
+
+            def write(result: "Result") -> None:
+                if file.seekable():
+                    file.truncate(0)
+                file.write(encode(result))
+
+            yield write
+
+
+def _stdout() -> Console:
+    """Stdout for tables: the terminal's width, or one that suits files."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDE)
+
+
+@app.command(epilog=examples("ringtoll bench host", "ringtoll bench host --json host.json"))
+def host(profile: ProfileOption = DEFAULT_PROFILE, json: JsonOption = None) -> None:
+    """How fast this host runs the model: million guest instructions a second, bare and modelled."""
+    from emulator.bench.host import run_host, show_host
+
+    with _json_file(json) as write_json:
+        result = run_host(profile)
+        write_json(result)
+    if json != "-":
+        show_host(result, _stdout())

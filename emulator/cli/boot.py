@@ -1,0 +1,173 @@
+"""`ringtoll boot IMAGE`: run a guest until it ends, is stopped, or can't go on."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+from rich.console import Console
+
+from emulator.cli.console import SerialOut, keyboard, open_serial
+from emulator.cli.errors import CliError, say
+from emulator.cli.interrupt import StopRequest, stopping
+from emulator.cli.options import (
+    DEFAULT_PROFILE,
+    ImageFormat,
+    examples,
+    parse_count,
+    parse_memory,
+    parse_number,
+)
+from emulator.cli.progress import progress
+from emulator.cli.summary import show_summary, statistics_json
+from emulator.exitstatus import MEANING, ExitStatus
+
+if TYPE_CHECKING:
+    from emulator.machine import Machine, Outcome
+    from emulator.timing.profile import Profile
+    from loader import Image
+
+EPILOG = examples(
+    "ringtoll boot kernel.elf",
+    "ringtoll boot kernel.elf --append 'flush=cr3' --module 'sandbox.elf' --module 'hello.elf one two'",
+    "ringtoll boot kernel.elf --serial console.log --stats stats.json --max-cycles 5e9",
+    "ringtoll boot code.bin --format flat --address 0x100000 --profile pentium3-katmai-550",
+) + (
+    "\n\nThe exit status is the guest's own (debug exit port 0xf4), or: "
+    + "; ".join(f"{int(status)} {text}" for status, text in MEANING.items() if status >= 2)
+    + "."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a guest, from the loaded image to its last word."""
+
+    machine: "Machine"
+    profile: "Profile"
+    image: "Image"
+    memory: int
+    serial: str
+
+    def go(self, out: SerialOut, max_cycles: int | None) -> "tuple[Outcome, StopRequest]":
+        """Run to the end, with the keyboard or with progress, whichever the terminal is free for."""
+        machine = self.machine
+        out.on_error = machine.request_stop
+        with contextlib.ExitStack() as stack:
+            request = stack.enter_context(stopping(machine.request_stop))
+            if self.serial == "stdio":
+                poll = stack.enter_context(keyboard(machine.serial_input))
+            else:
+                advance = stack.enter_context(progress(f"running {self.image.name}", max_cycles))
+
+                def poll() -> bool:
+                    advance(machine.cycles, f"{machine.cycles / 1e6:,.0f} M cycles")
+                    return False
+
+            outcome = machine.run(max_cycles=max_cycles, stop=poll)
+        return outcome, request
+
+    def report(self, status: int, outcome: "Outcome", stats: TextIO | None, summary: bool) -> None:
+        """Write the statistics file and the summary."""
+        mhz = float(self.profile.mhz.value)
+        if stats is not None:
+            image = {"name": self.image.name, "sha256": self.image.sha256, "memory": self.memory}
+            end = {"kind": outcome.kind, "status": status, "message": outcome.message}
+            stats.write(statistics_json(self.machine, self.profile.name, mhz, image, end))
+            stats.flush()
+        if summary:
+            show_summary(self.machine, self.profile.name, mhz, Console(stderr=True))
+
+
+@contextlib.contextmanager
+def _open_stats(where: str | None) -> Iterator[TextIO | None]:
+    """Opened before the run: that it can't be written must not be found out at the end."""
+    if where is None:
+        yield None
+    elif where == "-":
+        yield sys.stdout
+    else:
+        with Path(where).open("w", encoding="utf-8") as file:
+            yield file
+
+
+def boot(
+    image: Annotated[str, typer.Argument(help="The guest: ELF, multiboot kernel, or flat binary.")],
+    profile: Annotated[
+        str, typer.Option(help="CPU profile: a name of `ringtoll profiles`, or a TOML file.")
+    ] = DEFAULT_PROFILE,
+    memory: Annotated[
+        int, typer.Option(parser=parse_memory, metavar="SIZE", help="Guest memory, as in 64M.")
+    ] = "64M",  # type: ignore[assignment]
+    append: Annotated[str, typer.Option(metavar="TEXT", help="The kernel's command line.")] = "",
+    module: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="'FILE ARGS'", help="A multiboot module and the string that goes with it; repeatable."
+        ),
+    ] = None,
+    serial: Annotated[
+        str, typer.Option(metavar="stdio|FILE", help="Where COM1 goes; stdio also takes input.")
+    ] = "stdio",
+    stats: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write statistics and ledger as JSON (- is stdout).")
+    ] = None,
+    max_cycles: Annotated[
+        int | None, typer.Option(parser=parse_count, metavar="N", help="Stop after N modelled cycles (5e9).")
+    ] = None,
+    format: Annotated[
+        ImageFormat, typer.Option(help="The image's format, if it shall not be found out.")
+    ] = ImageFormat.auto,
+    address: Annotated[
+        int | None, typer.Option(parser=parse_number, metavar="N", help="Load address of a flat binary.")
+    ] = None,
+    summary: Annotated[
+        bool | None,
+        typer.Option(
+            "--summary/--no-summary",
+            help="Say on stderr what the run cost (default: unless the guest ended it).",
+        ),
+    ] = None,
+) -> None:
+    """Run a guest image; its serial line is this terminal. Ctrl-C stops it and says what the run cost."""
+    from emulator.machine import Machine
+    from emulator.timing.profile import load_profile
+    from loader import load_image, load_module
+
+    cpu = load_profile(profile)
+    modules = [load_module(*_split(text)) for text in module or []]
+    loaded = load_image(
+        image,
+        memory_bytes=memory,
+        append=append,
+        modules=modules,
+        format=format.value,
+        address=address,
+    )
+    for note in loaded.notes:
+        say(note)
+    with open_serial(serial) as out, _open_stats(stats) as stats_file:
+        machine = Machine(cpu, memory_bytes=memory, serial_out=out.write)
+        machine.load(loaded)
+        run = Run(machine, cpu, loaded, memory, serial)
+        outcome, request = run.go(out, max_cycles)
+        status = int(request.status) if outcome.kind == "interrupted" else outcome.status
+        if out.error is not None:
+            status = ExitStatus.ERROR
+        if outcome.kind != "exit" and out.error is None:
+            say(outcome.message or MEANING[request.status])
+        run.report(status, outcome, stats_file, summary if summary is not None else outcome.kind != "exit")
+        out.check()
+    raise typer.Exit(status)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """FILE and the module's string: the file's name without folders, then the arguments."""
+    words = text.split(maxsplit=1)
+    if not words:
+        raise CliError("--module needs a file", ExitStatus.USAGE)
+    name = Path(words[0]).name
+    return words[0], " ".join([name.removesuffix(".elf"), *words[1:]])
