@@ -275,6 +275,8 @@ class Machine:
     def _halt(self) -> None:
         """HLT: skip to the next event, or find that nothing can ever end it."""
         s = self.state
+        if self._must_leave():
+            return
         if s.interrupt_pending and self.processor.interrupts_enabled:
             self.processor.interrupt(self.devices.pic.acknowledge())
             return

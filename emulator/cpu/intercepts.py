@@ -11,14 +11,14 @@ The hook looks at the bytes, since another address space may have other code the
 from typing import Final
 
 from emulator.cpu import layout
-from emulator.cpu.decode import (
+from emulator.cpu.decode import DecodedBlock
+from emulator.cpu.kinds import (
     INTERCEPT_IN,
     INTERCEPT_INS,
     INTERCEPT_OUT,
     INTERCEPT_OUTS,
     INTERCEPT_RDMSR,
     INTERCEPT_WRMSR,
-    DecodedBlock,
 )
 from emulator.cpu.delivery import GP, Fault
 from emulator.cpu.registers import EAX, ECX, EDX, HF_IOPL, HF_VM

@@ -15,7 +15,7 @@ from emulator.cpu.cpuid import cpuid
 from emulator.cpu.delivery import DF, NAMES, PF, UD, WITH_ERROR_CODE, Delivery, Fault, FaultRecord, TripleFault
 from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
 from emulator.cpu.implicit import loads_descriptor
-from emulator.cpu.msr import Msrs, UnknownMsr
+from emulator.cpu.msr import IA32_SYSENTER_CS, Msrs, UnknownMsr
 from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, Registers
 from emulator.cpu.symbols import SymbolTable
 from emulator.memory.ram import PhysicalMemory
@@ -188,6 +188,8 @@ class Processor:
             self.msrs.write(index, value)
         except UnknownMsr:
             raise Fault(GP) from None
+        if index == IA32_SYSENTER_CS:
+            self.engine.uc.msr_write(index, value & 0xFFFFFFFF)  # SYSEXIT, which is native, reads it there
 
     def _implicit(self, page: int, kind: int, _unused: int) -> int:
         if kind == FETCH:

@@ -11,6 +11,9 @@ from emulator.cpu import layout
 
 ES, CS, SS, DS, FS, GS = range(6)
 EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI = range(8)
+REGISTER_NUMBERS: Final = {
+    name: number for number, name in enumerate("eax ecx edx ebx esp ebp esi edi".split())
+}
 
 TF: Final = 0x100
 IF: Final = 0x200

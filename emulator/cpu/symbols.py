@@ -23,6 +23,11 @@ class SymbolTable:
         self._values = [[int(s.value) for s in f.symbols] for f in self._files]
         self._numbers: dict[tuple[int, int], int] = {}
 
+    def add(self, files: Sequence[SymbolFile]) -> None:
+        """Take in the symbols of an image."""
+        self._files += files
+        self._values += [[int(s.value) for s in f.symbols] for f in files]
+
     def find(self, address: int, code: bytes) -> int:
         """Number of the symbol that covers `address`, where the guest has `code`."""
         for number, file in enumerate(self._files):
