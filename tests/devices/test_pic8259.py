@@ -312,6 +312,24 @@ def test_poll_acknowledges_and_names_the_request() -> None:
     assert pic.read(1) == 0, "IMR again: one read to a poll"
 
 
+def test_special_mask_lets_lower_lines_through_a_masked_one_in_service() -> None:
+    pic = chip()
+    pulse(pic, 2)
+    pulse(pic, 5)
+    assert pic.inta() == 2
+    pic.write(1, 0x04)
+    assert not pic.intr
+    pic.write(0, 0x68)
+    assert pic.inta() == 5
+    pic.write(0, 0x20)
+    assert pic.isr == 0x04, "a non-specific EOI spares the masked one"
+    pulse(pic, 5)
+    pic.write(0, 0x48)
+    assert not pic.intr
+    pic.write(0, 0x62)
+    assert pic.intr
+
+
 def test_restoring_tells_the_machine_intr() -> None:
     pics = pair()
     pics.set_irq(9, True)
