@@ -52,6 +52,14 @@ def test_rescheduling_replaces_the_deadline() -> None:
     assert ran == [("b", 12), ("a", 12)]
 
 
+def test_rescheduling_for_the_same_cycle_keeps_the_place_in_the_order() -> None:
+    events, ran, handles = queue_of("ab")
+    for name in "aba":
+        events.schedule(handles[name], 10)
+    events.run_due(10)
+    assert ran == [("a", 10), ("b", 10)]
+
+
 def test_a_cancelled_event_does_not_run() -> None:
     events, ran, handles = queue_of("ab")
     events.schedule(handles["a"], 10)

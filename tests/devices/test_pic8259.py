@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naive_pic import NaivePic
 
 from emulator.devices.pic8259 import Pic8259
 from emulator.devices.pic_pair import PicPair
@@ -28,66 +29,6 @@ def pair(master_icw4: int = 0x01, slave_icw4: int = 0x01) -> PicPair:
 def pulse(pic: Pic8259, line: int) -> None:
     pic.set_line(line, False)
     pic.set_line(line, True)
-
-
-class NaivePic:
-    """Priorities as a list, highest first; sets of lines for IRR, ISR and IMR."""
-
-    def __init__(self) -> None:
-        self.order = list(range(8))
-        self.lines: set[int] = set()
-        self.irr: set[int] = set()
-        self.isr: set[int] = set()
-        self.imr: set[int] = set()
-        self.special = False
-
-    def best(self) -> int | None:
-        for line in self.order:
-            serviced = line in self.isr and not (self.special and line in self.imr)
-            if serviced:
-                return None
-            if line in self.irr and line not in self.imr:
-                return line
-        return None
-
-    def put_last(self, line: int) -> None:
-        while self.order[-1] != line:
-            self.order.append(self.order.pop(0))
-
-    def end(self, rotate: bool, line: int | None) -> None:
-        if line is None:
-            candidates = [x for x in self.order if x in self.isr and not (self.special and x in self.imr)]
-            if not candidates:
-                return
-            line = candidates[0]
-        self.isr.discard(line)
-        if rotate:
-            self.put_last(line)
-
-    def do(self, name: str, value: int) -> int | None:
-        line = value & 7
-        if name == "raise":
-            if line not in self.lines:
-                self.irr.add(line)
-            self.lines.add(line)
-        elif name == "lower":
-            self.lines.discard(line)
-            self.irr.discard(line)
-        elif name == "mask":
-            self.imr = {i for i in range(8) if value >> i & 1}
-        elif name == "ack":
-            best = self.best()
-            if best is not None:
-                self.irr.discard(best)
-                self.isr.add(best)
-            return best
-        elif name == "special":
-            self.special = bool(value & 1)
-        elif name == "priority":
-            self.put_last(line)
-        else:
-            self.end("rotate" in name, line if "specific" in name else None)
-        return None
 
 
 COMMANDS = {
@@ -310,6 +251,24 @@ def test_poll_acknowledges_and_names_the_request() -> None:
     assert pic.read(1) == 0x85
     assert pic.isr == 0x20
     assert pic.read(1) == 0, "IMR again: one read to a poll"
+
+
+def test_special_mask_lets_lower_lines_through_a_masked_one_in_service() -> None:
+    pic = chip()
+    pulse(pic, 2)
+    pulse(pic, 5)
+    assert pic.inta() == 2
+    pic.write(1, 0x04)
+    assert not pic.intr
+    pic.write(0, 0x68)
+    assert pic.inta() == 5
+    pic.write(0, 0x20)
+    assert pic.isr == 0x04, "a non-specific EOI spares the masked one"
+    pulse(pic, 5)
+    pic.write(0, 0x48)
+    assert not pic.intr
+    pic.write(0, 0x62)
+    assert pic.intr
 
 
 def test_restoring_tells_the_machine_intr() -> None:

@@ -153,6 +153,15 @@ def test_rate_zero_and_disabled_interrupts_schedule_nothing(cmos: Cmos) -> None:
     assert cmos.rtc.cycles_to_event(0) is None
 
 
+def test_an_interrupt_nobody_collects_wakes_the_machine_once(cmos: Cmos) -> None:
+    cmos.put(0x0B, 0x42)
+    cmos.board.run(32 * TICK)
+    assert cmos.board.level
+    assert cmos.rtc.cycles_to_event(cmos.board.cycle) is None
+    cmos.get(0x0C)
+    assert cmos.rtc.cycles_to_event(cmos.board.cycle) == 32 * TICK
+
+
 def test_flags_are_kept_without_interrupts(cmos: Cmos) -> None:
     cmos.board.run(SECOND)
     assert cmos.get(0x0C) == 0x50

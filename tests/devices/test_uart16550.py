@@ -89,6 +89,16 @@ def test_enabling_thre_interrupts_at_once_and_reading_iir_clears_it(port: Port) 
     assert port.inb(IIR) == 0x02
 
 
+def test_enabling_thre_again_interrupts_again_though_nothing_was_sent(port: Port) -> None:
+    port.out(IER, 0x02)
+    assert port.inb(IIR) == 0x02
+    port.out(IER, 0x03)
+    assert not port.board.level
+    port.out(IER, 0x00)
+    port.out(IER, 0x02)
+    assert port.board.level
+
+
 def test_every_byte_written_is_a_new_edge(port: Port) -> None:
     port.out(IER, 0x02)
     port.board.irqs.clear()
