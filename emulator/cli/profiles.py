@@ -26,7 +26,8 @@ def list_profiles(ctx: typer.Context, as_json: Json = False) -> None:
         return
     table = Table(title="CPU profiles")
     for column in ("name", "CPU", "MHz", "settings", "of them estimates"):
-        table.add_column(column, justify="left" if column in ("name", "CPU") else "right")
+        left = column in ("name", "CPU")
+        table.add_column(column, justify="left" if left else "right", no_wrap=column == "name")
     for profile in profiles:
         summary = _summary(profile)
         table.add_row(*(str(summary[key]) for key in ("name", "title", "mhz", "settings", "estimates")))
@@ -61,7 +62,11 @@ def profile_rows(profile: Profile) -> list[dict[str, Any]]:
     """Every setting as plain data: key, value, unit, source, estimate, and its range or alternatives."""
     rows: list[dict[str, Any]] = []
     for key, item in profile.settings():
-        row = {"key": key, "value": item.value, "unit": unit_of(key) if isinstance(item, Number) else ""}
+        row: dict[str, Any] = {
+            "key": key,
+            "value": item.value,
+            "unit": unit_of(key) if isinstance(item, Number) else "",
+        }
         if isinstance(item, Number):
             row["range"] = None if item.range is None else list(item.range)
         else:

@@ -57,8 +57,8 @@ _REPEAT: Final = frozenset({"rep", "repe", "repz", "repne", "repnz"})
 _BRANCH: Final = {
     "jcc": BRANCH_COND, "loop": BRANCH_COND, "jecxz": BRANCH_COND, "jmp": BRANCH_JUMP, "call": BRANCH_CALL,
     "ret": BRANCH_RETURN, "jmp_indirect": BRANCH_JUMP_INDIRECT, "call_indirect": BRANCH_CALL_INDIRECT,
-    "jmp_far": BRANCH_FAR, "call_far": BRANCH_FAR, "ret_far": BRANCH_FAR, "iret": BRANCH_FAR, "int": BRANCH_FAR,
-    "sysenter": BRANCH_FAR, "sysexit": BRANCH_FAR,
+    "jmp_far": BRANCH_FAR, "call_far": BRANCH_FAR, "ret_far": BRANCH_FAR, "iret": BRANCH_FAR,
+    "int": BRANCH_FAR, "sysenter": BRANCH_FAR, "sysexit": BRANCH_FAR,
 }  # fmt: skip
 _AFTER: Final = {
     "mov_cr3": AFTER_MOV_CR3, "mov_cr0": AFTER_MOV_CR, "mov_cr4": AFTER_MOV_CR, "lmsw": AFTER_MOV_CR,
@@ -71,9 +71,7 @@ _INTERCEPT: Final = {
     "rdmsr": INTERCEPT_RDMSR, "wrmsr": INTERCEPT_WRMSR, "in": INTERCEPT_IN, "out": INTERCEPT_OUT,
     "ins": INTERCEPT_INS, "outs": INTERCEPT_OUTS, "rdpmc": INTERCEPT_RDPMC,
 }  # fmt: skip
-_SYNC: Final = frozenset(
-    {"in", "out", "ins", "outs", "rdtsc", "cpuid", "sysenter", "rdmsr", "wrmsr", "rdpmc"}
-)
+_SYNC: Final = frozenset(_INTERCEPT) | {"rdtsc", "cpuid", "sysenter"}
 
 
 class Instruction(NamedTuple):

@@ -7,10 +7,11 @@ from typing import Final
 
 from emulator.timing.schema import MARKS, Choice, Number, Profile, TlbArray
 
+# "notes" are the project's microarchitecture notes, for a number that they give without naming a document.
 # Every source that is not an estimate or a definition names at least one of these documents.
 DOCUMENTS: Final = (
     "ILx AF4 AF3 SDM3A SDM2A IO-P4 IO-P3 HT LK-LT1 LK-RBJ LK-TLB LK-BCRL LK-PC LK-MAU LK-CR2 LK-PCID LK-INV "
-    "PTI X86LOL PISTA MAME PALL L4P5"
+    "notes PTI X86LOL PISTA MAME PALL L4P5"
 )
 _DOCUMENT: Final = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, DOCUMENTS.split()))})(?![\w-])")
 _WORD: Final = re.compile(r"[a-z]+")
