@@ -16,12 +16,21 @@ from llvmlite import ir
 from numba import carray, njit, types
 from numba.extending import intrinsic, overload
 
+from emulator.compile_cache import use_cache
+
+use_cache()
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
     """Compile `function` with Numba, cached on disk; no bounds checks, no exceptions."""
     return njit(cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+
+
+def inlined(function: F) -> F:
+    """Like `compiled`, for the few functions on the hot path: merged into their callers."""
+    return njit(cache=True, error_model="numpy", forceinline=True)(function)  # type: ignore[no-any-return]
 
 
 @intrinsic  # type: ignore[untyped-decorator]

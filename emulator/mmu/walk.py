@@ -14,7 +14,7 @@ A walk returns one integer, so that it compiles to registers:
 
 from typing import Any, Final
 
-from emulator.compiled import compiled, load_u32, store_u8, store_u32
+from emulator.compiled import compiled, inlined, load_u32, store_u8, store_u32
 
 RIGHT_WRITE: Final = 0x002
 RIGHT_USER: Final = 0x004
@@ -29,7 +29,7 @@ CR4_PSE: Final = 1 << 4
 CR4_PGE: Final = 1 << 7
 
 
-@compiled
+@inlined
 def control(s: Any, number: int) -> int:
     """Control register `number` from the engine's register file."""
     return load_u32(s.at_control + 8 * number)

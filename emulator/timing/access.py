@@ -159,11 +159,11 @@ def code_frame(s: Any, page: int) -> int:
 
 @compiled
 def fetch_lines(s: Any, first: int, last: int) -> None:
-    """Bring the code lines of a block in; `first` and `last` are physical addresses in one page."""
-    line = first >> s.l1i_shift
-    end = last >> s.l1i_shift
-    while line <= end:
-        if line != s.last_code_line:
-            s.last_code_line = line
-            code_access(s, line << s.l1i_shift)
-        line += 1
+    """Bring the code lines of a block in; `first` and `last` are physical addresses in one page.
+
+    A block remembers the `l1i_version` at which all its lines were in, and isn't looked up again until
+    a line has been replaced (on_block). So ages are exact between misses only: the order among lines
+    used since the last miss is that of their first use.
+    """
+    for line in range(first >> s.l1i_shift, (last >> s.l1i_shift) + 1):
+        code_access(s, line << s.l1i_shift)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from numba import carray
 
-from emulator.compiled import as_pointer, compiled, load_i64, load_u32
+from emulator.compiled import as_pointer, compiled, inlined, load_i64, load_u32
 from emulator.mmu.tlb import WHY_CR3, WHY_INVLPG, WHY_OTHER, flush, invalidate_page
 from emulator.mmu.walk import CR0_PG, CR4_PGE, CR4_PSE, control
 from emulator.timing.access import flush_soft_tlb
@@ -33,7 +33,7 @@ def forget_filters(s: Any) -> None:
     s.last_data_line = -1
 
 
-@compiled
+@inlined
 def block_records(s: Any) -> Any:
     """The array of decoded blocks."""
     return carray(as_pointer(s.block_records), (1 << 22,), dtype=BLOCK)

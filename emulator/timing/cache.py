@@ -70,7 +70,7 @@ def data_access(s: Any, physical: int, write: bool) -> None:
 
 @compiled
 def code_access(s: Any, physical: int) -> None:
-    """Fetch one code line."""
+    """Fetch one code line. `l1i_version` counts replacements: see `access.fetch_lines`."""
     line = physical >> s.l1i_shift
     ways = s.l1i_ways
     first = (line & (s.l1i_sets - 1)) * ways
@@ -84,6 +84,7 @@ def code_access(s: Any, physical: int) -> None:
             oldest = way
     s.l1i_tag[oldest] = line
     s.l1i_age[oldest] = s.tick
+    s.l1i_version += 1
     s.l1i_misses += 1
     hit = l2_hit(s, physical)
     charge(s, L1I_MISS, s.l1i_penalty)

@@ -5,11 +5,11 @@
 
 from typing import Any
 
-from emulator.compiled import compiled, load_i64, store_i64
+from emulator.compiled import compiled, inlined, load_i64, store_i64
 from emulator.timing.causes import COUNT, INSTRUCTION
 
 
-@compiled
+@inlined
 def charge(s: Any, cause: int, cycles: int) -> None:
     """Spend whole `cycles` on `cause`, on behalf of the running symbol and ring."""
     s.cycles += cycles
@@ -17,7 +17,7 @@ def charge(s: Any, cause: int, cycles: int) -> None:
     store_i64(at, load_i64(at) + cycles)
 
 
-@compiled
+@inlined
 def charge_instructions(s: Any, cost256: int) -> None:
     """Spend issue cost in 1/256 cycles; the fraction is carried to the next block. May be negative."""
     total = s.fraction256 + cost256
@@ -25,7 +25,7 @@ def charge_instructions(s: Any, cost256: int) -> None:
     charge(s, INSTRUCTION, total >> 8)
 
 
-@compiled
+@inlined
 def select_row(s: Any, symbol: int, ring: int) -> None:
     """Further cycles belong to this symbol and ring."""
     s.row = (symbol * 4 + ring) * COUNT

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import carray, cfunc, from_dtype, types
 
-from emulator.compiled import as_pointer, call1, call3, compiled, load_i64, load_u8, load_u32, store_u8, store_u32
+from emulator.compiled import as_pointer, call1, call3, compiled, inlined, load_i64, load_u8, load_u32, store_u8, store_u32
 from emulator.mmu.walk import CR0_PG, control, walk
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
 from emulator.timing.after import after_effect, block_records
@@ -34,7 +34,7 @@ EFLAGS_IF = 0x200
 HFLAGS_INHIBIT_IRQ = 0x8
 
 
-@compiled
+@inlined
 def must_stop(s: Any) -> bool:
     """Ask Unicorn to leave before this block, for the next event or an interrupt. IRQs wait for IF and the shadow."""
     if s.cycles >= s.deadline:
@@ -51,7 +51,7 @@ def must_stop(s: Any) -> bool:
     return True
 
 
-@compiled
+@inlined
 def resolve_branch(s: Any, address: int) -> None:
     """The last block ended in a branch and the next begins at `address`: was that predicted?
 
@@ -90,7 +90,7 @@ def resolve_branch(s: Any, address: int) -> None:
         charge(s, BRANCH, s.taken_cost)
 
 
-@compiled
+@inlined
 def find_block(s: Any, address: int, physical: int, size: int) -> int:
     """Index of the decoded block, decoding it if it is new; -1 when the block must be entered again."""
     table = carray(as_pointer(s.block_table), (1 << 32,), dtype=np.uint32)
@@ -170,9 +170,9 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     s.last_rep = address + block.rep_offset if block.rep_offset >= 0 else -1
     in_page = 4096 - (address & 0xFFF)
     if size <= in_page:
-        line = physical >> s.l1i_shift
-        if line != s.last_code_line or (physical + size - 1) >> s.l1i_shift != line:
+        if block.fetched != s.l1i_version:
             fetch_lines(s, physical, physical + size - 1)
+            block.fetched = s.l1i_version
     else:
         fetch_lines(s, physical, physical + in_page - 1)
         frame = code_frame(s, ((address + in_page) & 0xFFFFFFFF) >> 12)

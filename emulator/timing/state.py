@@ -43,7 +43,7 @@ SCALARS: Final = (
     "block_table", "block_records", "block_extras", "last_block", "last_address", "last_size", "last_physical",
     "last_end", "last_branch", "last_rep", "last_cost256",
     # filters: the youngest page and line need no look-up
-    "last_code_page", "last_code_frame", "last_code_line", "last_data_page", "last_data_frame",
+    "last_code_page", "last_code_frame", "last_data_page", "last_data_frame",
     "last_data_line", "last_data_writable",
     # control registers as the model last saw them
     "cr0", "cr3", "cr4",
@@ -52,7 +52,7 @@ SCALARS: Final = (
     # geometry and costs, from the profile
     "dtlb_walk_cost", "itlb_walk_cost", "walk_l1_miss", "memory_penalty",
     "l1d_sets", "l1d_ways", "l1d_shift", "l1d_penalty", "l1d_write_allocate", "store_exposed",
-    "l1i_sets", "l1i_ways", "l1i_shift", "l1i_penalty",
+    "l1i_sets", "l1i_ways", "l1i_shift", "l1i_penalty", "l1i_version",
     "l2_sets", "l2_ways", "l2_shift",
     "mispredict_cost", "taken_cost", "return_depth", "return_top",
     # statistics
@@ -93,7 +93,7 @@ BLOCK: Final = np.dtype(
     [(name, "i4") for name in (
         "size", "alternative", "count", "cost256", "extra", "extras", "branch", "after", "symbol", "sync",
         "counter", "rep_offset", "rep_next256", "base", "index", "scale", "displacement", "segment",
-    )] + [("target", "i8")]
+    )] + [("target", "i8"), ("fetched", "i8")]
 )  # fmt: skip
 EXTRA: Final = np.dtype([("cause", "i4"), ("cycles", "i4")])
 TSC: Final = np.dtype([("tsc", "i8"), ("causes", "i8", (COUNT,))])
