@@ -1,0 +1,61 @@
+# userland.mk - libc, programs and extensions; included by guest/Makefile, or run alone from guest/:
+#
+#     make -f userland.mk userland          -> build/*.elf (programs), build/*.o (extensions), build/sandbox.elf
+#
+# One compiler for everybody (the ziglang package), and every path mapped away: the same source gives the same bytes,
+# and so the same cycles, in whatever folder it is built.
+
+PYTHON ?= python
+ZIG    ?= $(PYTHON) -m ziglang
+BUILD  ?= build
+
+# The zig default for x86 has SSE2. No SSE and no MMX in compiled code: a handler or a signal handler would
+# otherwise change registers that the interrupted code may be using, and a Pentium III has no SSE2.
+U_TARGET = -target x86-freestanding-none -mcpu=pentium3 -mno-sse -mno-mmx
+U_FLAGS  = $(U_TARGET) -O2 -g -ffreestanding -fno-stack-protector -fno-pic -fno-pie -nostdlib -fno-builtin \
+           -fno-asynchronous-unwind-tables -fno-sanitize=all -std=gnu11 -Wall -Wextra -Werror -Iinclude \
+           -ffile-prefix-map=$(CURDIR)=/guest -fdebug-compilation-dir=/guest \
+           -ffile-prefix-map=$(U_ZIGDIR)=/zig
+
+U_ZIGDIR   := $(shell $(PYTHON) -c "import ziglang, os; print(os.path.realpath(os.path.dirname(ziglang.__file__)))")
+
+U_LIBC     = crt0.S start.c syscall.S cpu.S calls.c string.c int64.c number.c malloc.c printf.c
+U_PROGRAMS = $(basename $(notdir $(wildcard programs/*.c)))
+U_EXTS     = $(basename $(notdir $(wildcard extensions/*.c)))
+U_HEADERS  = $(wildcard include/*.h include/sys/*.h include/ringtoll/*.h programs/*.h)
+
+U_LIBC_O   = $(patsubst %,$(BUILD)/libc/%.o,$(U_LIBC))
+U_ELFS     = $(patsubst %,$(BUILD)/%.elf,$(U_PROGRAMS))
+U_EXT_O    = $(patsubst %,$(BUILD)/%.o,$(U_EXTS) runtime)
+
+.PHONY: userland
+userland: $(U_ELFS) $(U_EXT_O) $(BUILD)/sandbox.elf
+
+$(BUILD)/libc $(BUILD)/programs:
+	mkdir -p $@
+
+$(BUILD)/libc/%.o: libc/% $(U_HEADERS) userland.mk | $(BUILD)/libc
+	$(ZIG) cc $(U_FLAGS) -c $< -o $@
+
+$(BUILD)/programs/%.o: programs/% $(U_HEADERS) userland.mk | $(BUILD)/programs
+	$(ZIG) cc $(U_FLAGS) -c $< -o $@
+
+# A program may bring assembly of its own: programs/NAME.c and programs/NAME_asm.S.
+.SECONDEXPANSION:
+$(U_ELFS): $(BUILD)/%.elf: $(BUILD)/programs/%.c.o $$(patsubst programs/%,$(BUILD)/programs/%.o,$$(wildcard programs/%_asm.S)) $(U_LIBC_O) libc/program.ld
+	$(ZIG) cc $(U_TARGET) -nostdlib -static -fno-pie -Wl,-T,libc/program.ld -Wl,--build-id=none,--no-eh-frame-hdr -o $@ $(filter %.o,$^)
+
+$(patsubst %,$(BUILD)/%.o,$(U_EXTS)): $(BUILD)/%.o: extensions/%.c $(U_HEADERS) userland.mk | $(BUILD)/libc
+	$(ZIG) cc $(U_FLAGS) -c $< -o $@
+
+# The runtime: return stubs, and those parts of libc that have no data and that compilers call on their own.
+$(BUILD)/libc/runtime.S.o: extensions/runtime.S $(U_HEADERS) userland.mk | $(BUILD)/libc
+	$(ZIG) cc $(U_FLAGS) -c $< -o $@
+
+$(BUILD)/runtime.o: $(patsubst %,$(BUILD)/libc/%.o,runtime.S string.c int64.c)
+	$(ZIG) cc $(U_TARGET) -nostdlib -r -o $@ $^
+
+# The one image of all extensions that the tests and benchmarks use.
+$(BUILD)/sandbox.elf: $(U_EXT_O) $(wildcard ../loader/sandbox*.py)
+	PYTHONPATH=.. $(PYTHON) -m loader.sandbox $@ --runtime $(BUILD)/runtime.o \
+		$(foreach e,$(U_EXTS),$(e)=$(BUILD)/$(e).o)
