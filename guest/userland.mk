@@ -20,9 +20,12 @@ U_FLAGS  = $(U_TARGET) -O2 -g -ffreestanding -fno-stack-protector -fno-pic -fno-
 U_ZIGDIR   := $(shell $(PYTHON) -c "import ziglang, os; print(os.path.realpath(os.path.dirname(ziglang.__file__)))")
 
 U_LIBC     = crt0.S start.c syscall.S cpu.S calls.c string.c int64.c number.c malloc.c printf.c
-U_PROGRAMS = $(basename $(notdir $(wildcard programs/*.c)))
+# A program is programs/NAME.c, or a folder programs/NAME with several .c and .S files.
+U_SOURCES  = $(wildcard programs/$(1).c programs/$(1)/*.c programs/$(1)/*.S)
+U_PROGRAMS = $(patsubst programs/%.c,%,$(wildcard programs/*.c)) \
+             $(patsubst programs/%/,%,$(sort $(dir $(wildcard programs/*/*.c))))
 U_EXTS     = $(basename $(notdir $(wildcard extensions/*.c)))
-U_HEADERS  = $(wildcard include/*.h include/sys/*.h include/ringtoll/*.h programs/*.h)
+U_HEADERS  = $(wildcard include/*.h include/sys/*.h include/ringtoll/*.h programs/*.h programs/*/*.h)
 
 U_LIBC_O   = $(patsubst %,$(BUILD)/libc/%.o,$(U_LIBC))
 U_ELFS     = $(patsubst %,$(BUILD)/%.elf,$(U_PROGRAMS))
@@ -31,25 +34,28 @@ U_EXT_O    = $(patsubst %,$(BUILD)/%.o,$(U_EXTS) runtime)
 .PHONY: userland
 userland: $(U_ELFS) $(U_EXT_O) $(BUILD)/sandbox.elf
 
-$(BUILD)/libc $(BUILD)/programs:
-	mkdir -p $@
-
-$(BUILD)/libc/%.o: libc/% $(U_HEADERS) userland.mk | $(BUILD)/libc
+$(BUILD)/libc/%.o: libc/% $(U_HEADERS) userland.mk
+	@mkdir -p $(@D)
 	$(ZIG) cc $(U_FLAGS) -c $< -o $@
 
-$(BUILD)/programs/%.o: programs/% $(U_HEADERS) userland.mk | $(BUILD)/programs
+$(BUILD)/programs/%.o: programs/% $(U_HEADERS) userland.mk
+	@mkdir -p $(@D)
 	$(ZIG) cc $(U_FLAGS) -c $< -o $@
 
-# A program may bring assembly of its own: programs/NAME.c and programs/NAME_asm.S.
-.SECONDEXPANSION:
-$(U_ELFS): $(BUILD)/%.elf: $(BUILD)/programs/%.c.o $$(patsubst programs/%,$(BUILD)/programs/%.o,$$(wildcard programs/%_asm.S)) $(U_LIBC_O) libc/program.ld
-	$(ZIG) cc $(U_TARGET) -nostdlib -static -fno-pie -Wl,-T,libc/program.ld -Wl,--build-id=none,--no-eh-frame-hdr -o $@ $(filter %.o,$^)
+define U_PROGRAM
+$(BUILD)/$(1).elf: $(patsubst programs/%,$(BUILD)/programs/%.o,$(sort $(call U_SOURCES,$(1)))) $(U_LIBC_O) libc/program.ld
+	$$(ZIG) cc $$(U_TARGET) -nostdlib -static -fno-pie -Wl,-T,libc/program.ld \
+		-Wl,--build-id=none,--no-eh-frame-hdr -o $$@ $$(filter %.o,$$^)
+endef
+$(foreach p,$(U_PROGRAMS),$(eval $(call U_PROGRAM,$(p))))
 
-$(patsubst %,$(BUILD)/%.o,$(U_EXTS)): $(BUILD)/%.o: extensions/%.c $(U_HEADERS) userland.mk | $(BUILD)/libc
+$(patsubst %,$(BUILD)/%.o,$(U_EXTS)): $(BUILD)/%.o: extensions/%.c $(U_HEADERS) userland.mk
+	@mkdir -p $(@D)
 	$(ZIG) cc $(U_FLAGS) -c $< -o $@
 
 # The runtime: return stubs, and those parts of libc that have no data and that compilers call on their own.
-$(BUILD)/libc/runtime.S.o: extensions/runtime.S $(U_HEADERS) userland.mk | $(BUILD)/libc
+$(BUILD)/libc/runtime.S.o: extensions/runtime.S $(U_HEADERS) userland.mk
+	@mkdir -p $(@D)
 	$(ZIG) cc $(U_FLAGS) -c $< -o $@
 
 $(BUILD)/runtime.o: $(patsubst %,$(BUILD)/libc/%.o,runtime.S string.c int64.c)

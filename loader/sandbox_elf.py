@@ -59,21 +59,8 @@ def write_executable(entry: int, segments: Sequence[Segment], symbols: Sequence[
         out[EHDR + PHDR * i : EHDR + PHDR * (i + 1)] = phdr
         attributes = SHF_ALLOC | (SHF_WRITE if s.writable else 0) | (SHF_EXECINSTR if s.executable else 0)
         kind = SHT_PROGBITS if s.data else SHT_NOBITS
-        headers.append(
-            struct.pack(
-                "<10I",
-                names.add(s.name),
-                kind,
-                attributes,
-                s.address,
-                offset,
-                len(s.data) or s.size,
-                0,
-                0,
-                16,
-                0,
-            )
-        )
+        where = (s.address, offset, len(s.data) or s.size)
+        headers.append(struct.pack("<10I", names.add(s.name), kind, attributes, *where, 0, 0, 1, 0))
     out += bytes(-len(out) % 4)
     text, table, first_global = _symbol_table(segments, symbols)
     strtab = len(headers) + 1
