@@ -13,7 +13,7 @@ BUILD  ?= build
 # otherwise change registers that the interrupted code may be using, and a Pentium III has no SSE2.
 U_TARGET = -target x86-freestanding-none -mcpu=pentium3 -mno-sse -mno-mmx
 U_FLAGS  = $(U_TARGET) -O2 -g -ffreestanding -fno-stack-protector -fno-pic -fno-pie -nostdlib -fno-builtin \
-           -fno-asynchronous-unwind-tables -fno-sanitize=all -std=gnu11 -Wall -Wextra -Werror -Iinclude \
+           -fno-asynchronous-unwind-tables -fno-sanitize=all -std=gnu11 -Wall -Wextra -Werror -Iinclude -Itesting \
            -ffile-prefix-map=$(CURDIR)=/guest -fdebug-compilation-dir=/guest \
            -ffile-prefix-map=$(U_ZIGDIR)=/zig
 
@@ -25,8 +25,9 @@ U_SOURCES  = $(wildcard programs/$(1).c programs/$(1)/*.c programs/$(1)/*.S)
 U_PROGRAMS = $(patsubst programs/%.c,%,$(wildcard programs/*.c)) \
              $(patsubst programs/%/,%,$(sort $(dir $(wildcard programs/*/*.c))))
 U_EXTS     = $(basename $(notdir $(wildcard extensions/*.c)))
-U_HEADERS  = $(wildcard include/*.h include/sys/*.h include/ringtoll/*.h programs/*.h programs/*/*.h)
+U_HEADERS  = $(wildcard include/*.h include/sys/*.h include/ringtoll/*.h programs/*/*.h testing/*.h)
 
+U_TESTING  = $(patsubst %,$(BUILD)/%.o,$(sort $(wildcard testing/*.c testing/*.S)))
 U_LIBC_O   = $(patsubst %,$(BUILD)/libc/%.o,$(U_LIBC))
 U_ELFS     = $(patsubst %,$(BUILD)/%.elf,$(U_PROGRAMS))
 U_EXT_O    = $(patsubst %,$(BUILD)/%.o,$(U_EXTS) runtime)
@@ -42,10 +43,19 @@ $(BUILD)/programs/%.o: programs/% $(U_HEADERS) userland.mk
 	@mkdir -p $(@D)
 	$(ZIG) cc $(U_FLAGS) -c $< -o $@
 
+$(BUILD)/testing/%.o: testing/% $(U_HEADERS) userland.mk
+	@mkdir -p $(@D)
+	$(ZIG) cc $(U_FLAGS) -c $< -o $@
+
+# An archive, so that a program gets only what it uses.
+$(BUILD)/testing.a: $(U_TESTING)
+	rm -f $@
+	$(ZIG) ar rcsD $@ $^
+
 define U_PROGRAM
-$(BUILD)/$(1).elf: $(patsubst programs/%,$(BUILD)/programs/%.o,$(sort $(call U_SOURCES,$(1)))) $(U_LIBC_O) libc/program.ld
+$(BUILD)/$(1).elf: $(patsubst programs/%,$(BUILD)/programs/%.o,$(sort $(call U_SOURCES,$(1)))) $(U_LIBC_O) $(BUILD)/testing.a libc/program.ld
 	$$(ZIG) cc $$(U_TARGET) -nostdlib -static -fno-pie -Wl,-T,libc/program.ld \
-		-Wl,--build-id=none,--no-eh-frame-hdr -o $$@ $$(filter %.o,$$^)
+		-Wl,--build-id=none,--no-eh-frame-hdr -o $$@ $$(filter %.o %.a,$$^)
 endef
 $(foreach p,$(U_PROGRAMS),$(eval $(call U_PROGRAM,$(p))))
 
