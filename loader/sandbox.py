@@ -23,14 +23,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loader.sandbox_elf import LinkedSymbol, Segment, write_executable
-from loader.sandbox_object import Object, SandboxError, Section, Symbol, parse_object
+from loader.sandbox_layout import (
+    PAGE,
+    PUBLIC_BASE,
+    RUNTIME,
+    Unit,
+    align,
+    check_symbols,
+    collect_exports,
+    find_export,
+    layout,
+    linked_symbols,
+    relocate,
+    segment,
+)
+from loader.sandbox_object import SandboxError, parse_object
 
 __all__ = ["Extension", "LinkedExtension", "SandboxError", "SandboxImage", "link_sandbox", "main"]
-
-PUBLIC_BASE = 0x40000000
-PROTECTED_BASE = 0x40400000
-AREA_SIZE = 0x400000
-PAGE = 4096
 
 MAGIC = 0x58534C55  # "ULSX"
 VERSION = 1
@@ -41,13 +50,6 @@ RETURN_STUBS = ("uls_return_sysenter", "uls_return_int80")
 MAX_EXTENSIONS = 16
 DEFAULT_STACK, MAX_STACK = 0x4000, 0x100000
 """What the kernel gives for stack_size 0, and our limit (both rounded up to pages by the kernel)."""
-
-R_386_NONE, R_386_32, R_386_PC32, R_386_PLT32 = 0, 1, 2, 4
-REFUSED = {
-    **{3: "R_386_GOT32", 5: "R_386_COPY", 6: "R_386_GLOB_DAT", 7: "R_386_JMP_SLOT", 8: "R_386_RELATIVE"},
-    **{9: "R_386_GOTOFF", 10: "R_386_GOTPC", 11: "R_386_32PLT", 20: "R_386_16", 21: "R_386_PC16"},
-    **{22: "R_386_8", 23: "R_386_PC8", 42: "R_386_IRELATIVE", 43: "R_386_GOT32X"},
-}
 
 
 @dataclass(frozen=True)
@@ -86,39 +88,28 @@ class SandboxImage:
     symbols: dict[str, int]
 
 
-@dataclass
-class _Unit:
-    """One linked object: an extension, or the runtime."""
-
-    name: str
-    object: Object
-
-
-Exports = dict[str, list[tuple[_Unit, Symbol]]]
-
-
 def link_sandbox(extensions: Sequence[Extension], runtime: bytes | None = None) -> SandboxImage:
     """Link `extensions` and the runtime object (return stubs); SandboxError if a rule is broken."""
     _check_extensions(extensions)
-    units = [_Unit(e.name, parse_object(e.file or e.name, e.object)) for e in extensions]
+    units = [Unit(e.name, parse_object(e.file or e.name, e.object)) for e in extensions]
     if runtime is not None:
-        units.insert(0, _Unit("uls", parse_object("runtime", runtime)))
+        units.insert(0, Unit(RUNTIME, parse_object("runtime", runtime)))
     for unit in units:
-        _check_symbols(unit.object)
+        check_symbols(unit.object)
     header_size = HEADER.size + ENTRY.size * len(extensions)
-    _layout(units, header_size, sum(_align(e.stack_size or DEFAULT_STACK, PAGE) for e in extensions))
-    exports = _exports(units)
-    contents = {(u.name, i): _relocate(u, s, exports) for u in units for i, s in u.object.sections.items()}
-    stubs = [_find_export(name, exports, "runtime") for name in RETURN_STUBS]
+    layout(units, header_size, sum(align(e.stack_size or DEFAULT_STACK, PAGE) for e in extensions))
+    exports = collect_exports(units)
+    contents = {(u.name, i): relocate(u, s, exports) for u in units for i, s in u.object.sections.items()}
+    stubs = [find_export(name, exports, "runtime") for name in RETURN_STUBS]
     linked = tuple(_entry(e, u) for e, u in zip(extensions, units[-len(extensions) :], strict=True))
     header = HEADER.pack(MAGIC, VERSION, len(linked), *stubs)
     for x in linked:
         header += ENTRY.pack(x.name.encode(), x.entry, x.stack_size, x.init, x.flags)
     segments = [Segment(".uls_header", PUBLIC_BASE, header, len(header), False, False)]
     for writable in (False, True):
-        segments += [s for u in units if (s := _segment(u, writable, contents)) is not None]
+        segments += [s for u in units if (s := segment(u, writable, contents)) is not None]
     symbols = [LinkedSymbol("uls_header", PUBLIC_BASE, len(header), "STT_OBJECT", True)]
-    symbols += [s for u in units for s in _linked_symbols(u)]
+    symbols += [s for u in units for s in linked_symbols(u)]
     elf = write_executable(0, segments, symbols)
     return SandboxImage(elf, linked, tuple(segments), {s.name: s.address for s in symbols})
 
@@ -127,10 +118,8 @@ def _check_extensions(extensions: Sequence[Extension]) -> None:
     if not extensions:
         raise SandboxError("sandbox", "no extensions to link")
     if len(extensions) > MAX_EXTENSIONS:
-        raise SandboxError(
-            "sandbox", f"{len(extensions)} extensions, the kernel has room for {MAX_EXTENSIONS}"
-        )
-    seen = {"uls"}  # the runtime's own prefix
+        raise SandboxError("sandbox", f"{len(extensions)} extensions; the kernel takes {MAX_EXTENSIONS}")
+    seen = {RUNTIME}
     for e in extensions:
         file = e.file or e.name
         if not NAME.fullmatch(e.name):
@@ -144,108 +133,7 @@ def _check_extensions(extensions: Sequence[Extension]) -> None:
             raise SandboxError(file, f"flags {e.flags} do not fit into 32 bits")
 
 
-def _check_symbols(obj: Object) -> None:
-    seen: set[str] = set()
-    for symbol in obj.symbols:
-        section = obj.sections.get(symbol.section) if symbol.section is not None else None
-        if section is not None and symbol.value > section.size:
-            raise SandboxError(obj.file, f"symbol {symbol.name!r} lies outside section {section.name!r}")
-        if not (symbol.is_global and symbol.defined):
-            continue
-        if symbol.name in seen:
-            raise SandboxError(obj.file, f"duplicate symbol {symbol.name!r}")
-        seen.add(symbol.name)
-
-
-def _layout(units: Sequence[_Unit], header_size: int, stacks: int) -> None:
-    """Give every section its address. Each unit starts on a page of its own: a change moves few others."""
-    public, protected = PUBLIC_BASE + header_size, PROTECTED_BASE
-    for unit in units:
-        sections = sorted(
-            unit.object.sections.values(), key=lambda s: (not s.executable, s.data is None, s.index)
-        )
-        if unit is not units[0] or unit.name != "uls":
-            public = _align(public, PAGE)
-        public = _place([s for s in sections if not s.writable], public)
-        protected = _place([s for s in sections if s.writable], _align(protected, PAGE))
-        if public > PUBLIC_BASE + AREA_SIZE:
-            raise SandboxError(unit.object.file, "public area overflow: code and read-only data exceed 4 MB")
-        if protected > PROTECTED_BASE + AREA_SIZE:
-            raise SandboxError(unit.object.file, "protected area overflow: data exceed 4 MB")
-    if _align(protected, PAGE) + stacks > PROTECTED_BASE + AREA_SIZE:
-        raise SandboxError("sandbox", "protected area overflow: no room left for the stacks")
-
-
-def _align(value: int, boundary: int) -> int:
-    return -(-value // boundary) * boundary
-
-
-def _place(sections: Sequence[Section], address: int) -> int:
-    for section in sections:
-        section.address = _align(address, section.align)
-        address = section.address + section.size
-    return address
-
-
-def _address(unit: _Unit, symbol: Symbol) -> int:
-    if symbol.section is None:
-        return symbol.value
-    section = unit.object.sections.get(symbol.section)
-    if section is None:
-        raise SandboxError(unit.object.file, f"symbol {symbol.name!r} lies in a section that is not loaded")
-    return section.address + symbol.value
-
-
-def _exports(units: Sequence[_Unit]) -> Exports:
-    found: Exports = {}
-    for unit in units:
-        for symbol in unit.object.globals():
-            if symbol.exported:
-                found.setdefault(symbol.name, []).append((unit, symbol))
-    return found
-
-
-def _find_export(name: str, exports: Exports, file: str) -> int:
-    """Return the address of a symbol outside the asking object: the runtime first, then any one extension."""
-    found = exports.get(name)
-    if not found:
-        raise SandboxError(file, f"undefined symbol {name!r}")
-    if len(found) > 1 and found[0][0].name != "uls":
-        owners = ", ".join(u.name for u, _ in found)
-        raise SandboxError(file, f"ambiguous symbol {name!r}: defined by {owners}")
-    return _address(*found[0])
-
-
-def _resolve(unit: _Unit, symbol: Symbol, exports: Exports) -> int:
-    if symbol.defined:
-        return _address(unit, symbol)
-    if symbol.is_weak and symbol.name not in exports:
-        return 0
-    return _find_export(symbol.name, exports, unit.object.file)
-
-
-def _relocate(unit: _Unit, section: Section, exports: Exports) -> bytes:
-    """Return the section's final contents (empty for .bss)."""
-    file = unit.object.file
-    out = bytearray(section.data or b"")
-    for r in section.relocations:
-        where = f"at {section.name}+{r.offset:#x}"
-        if r.kind == R_386_NONE:
-            continue
-        if r.kind not in (R_386_32, R_386_PC32, R_386_PLT32):
-            kind = REFUSED.get(r.kind, f"number {r.kind}")
-            raise SandboxError(file, f"unsupported relocation type {kind} {where}")
-        if r.offset + 4 > len(out):
-            raise SandboxError(file, f"relocation {where} lies outside the section's contents")
-        (addend,) = struct.unpack_from("<I", out, r.offset)
-        value = _resolve(unit, unit.object.symbols[r.symbol], exports) + addend
-        if r.kind != R_386_32:  # a direct call never needs a PLT here: everything is linked statically
-            value -= section.address + r.offset
-        struct.pack_into("<I", out, r.offset, value & 0xFFFFFFFF)
-    return bytes(out)
-
-
-def _entry(extension: Extension, unit: _Unit) -> LinkedExtension:
+def _entry(extension: Extension, unit: Unit) -> LinkedExtension:
     def code(name: str, required: bool) -> int:
         symbol = next((s for s in unit.object.globals() if s.name == name), None)
         if symbol is None:
@@ -261,35 +149,6 @@ def _entry(extension: Extension, unit: _Unit) -> LinkedExtension:
 
     entry, init = code(extension.handler, True), code(extension.init, False)
     return LinkedExtension(extension.name, entry, extension.stack_size, init, extension.flags)
-
-
-def _segment(unit: _Unit, writable: bool, contents: dict[tuple[str, int], bytes]) -> Segment | None:
-    sections = [s for s in unit.object.sections.values() if s.writable == writable and s.size]
-    if not sections:
-        return None
-    start = min(s.address for s in sections)
-    end = max(s.address + s.size for s in sections)
-    data = bytearray()
-    for s in sorted((s for s in sections if s.data is not None), key=lambda s: s.address):
-        data += bytes(s.address - start - len(data)) + contents[unit.name, s.index]
-    return Segment(
-        f"{'.data' if writable else '.text'}.{unit.name}",
-        start,
-        bytes(data),
-        end - start,
-        writable,
-        not writable,
-    )
-
-
-def _linked_symbols(unit: _Unit) -> list[LinkedSymbol]:
-    """Return the symbols for the image, prefixed by their extension: every extension has a `handler`."""
-    prefix = "" if unit.name == "uls" else f"{unit.name}:"
-    return [
-        LinkedSymbol(prefix + s.name, _address(unit, s), s.size, s.kind, s.is_global)
-        for s in unit.object.symbols
-        if s.name and s.kind in ("STT_NOTYPE", "STT_OBJECT", "STT_FUNC") and s.section in unit.object.sections
-    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
