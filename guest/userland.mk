@@ -5,19 +5,20 @@
 # One compiler for everybody (the ziglang package), and every path mapped away: the same source gives the same bytes,
 # and so the same cycles, in whatever folder it is built.
 
-PYTHON ?= python
+PYTHON ?= python3
 ZIG    ?= $(PYTHON) -m ziglang
 BUILD  ?= build
 
-# The zig default for x86 has SSE2. No SSE and no MMX in compiled code: a handler or a signal handler would
-# otherwise change registers that the interrupted code may be using, and a Pentium III has no SSE2.
-U_TARGET = -target x86-freestanding-none -mcpu=pentium3 -mno-sse -mno-mmx
-U_FLAGS  = $(U_TARGET) -O2 -g -ffreestanding -fno-stack-protector -fno-pic -fno-pie -nostdlib -fno-builtin \
-           -fno-asynchronous-unwind-tables -fno-sanitize=all -std=gnu11 -Wall -Wextra -Werror -Iinclude -Itesting \
-           -ffile-prefix-map=$(CURDIR)=/guest -fdebug-compilation-dir=/guest \
-           -ffile-prefix-map=$(U_ZIGDIR)=/zig
-
-U_ZIGDIR   := $(shell $(PYTHON) -c "import ziglang, os; print(os.path.realpath(os.path.dirname(ziglang.__file__)))")
+# From guest/Makefile when included by it. The zig default for x86 has SSE2; compiled code must not use MMX or SSE: a
+# Pentium Pro has neither, and a handler would change registers that the interrupted code may be using.
+ifndef GUEST_TARGET
+GUEST_TARGET := -target x86-freestanding-none -mcpu=i686
+ZIG_LIB      := $(shell $(ZIG) env | sed -n 's/.*lib_dir *[=:] *"\(.*\)".*/\1/p;s/.*"lib_dir": *"\(.*\)".*/\1/p')
+GUEST_MAPS   := -ffile-prefix-map=$(CURDIR)=guest -ffile-prefix-map=$(ZIG_LIB)=zig -fdebug-compilation-dir=guest
+endif
+U_FLAGS = $(GUEST_TARGET) -std=gnu11 -O2 -g -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-sse -mno-mmx \
+          -fno-sanitize=all -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-builtin -nostdlib \
+          -Wall -Wextra -Werror $(GUEST_MAPS) -Iinclude -Itesting
 
 U_LIBC     = crt0.S start.c syscall.S cpu.S calls.c string.c int64.c number.c malloc.c printf.c
 # A program is programs/NAME.c, or a folder programs/NAME with several .c and .S files.
@@ -32,7 +33,8 @@ U_LIBC_O   = $(patsubst %,$(BUILD)/libc/%.o,$(U_LIBC))
 U_ELFS     = $(patsubst %,$(BUILD)/%.elf,$(U_PROGRAMS))
 U_EXT_O    = $(patsubst %,$(BUILD)/%.o,$(U_EXTS) runtime)
 
-.PHONY: userland
+.PHONY: all userland
+all: userland
 userland: $(U_ELFS) $(U_EXT_O) $(BUILD)/sandbox.elf
 
 $(BUILD)/libc/%.o: libc/% $(U_HEADERS) userland.mk
@@ -54,7 +56,7 @@ $(BUILD)/testing.a: $(U_TESTING)
 
 define U_PROGRAM
 $(BUILD)/$(1).elf: $(patsubst programs/%,$(BUILD)/programs/%.o,$(sort $(call U_SOURCES,$(1)))) $(U_LIBC_O) $(BUILD)/testing.a libc/program.ld
-	$$(ZIG) cc $$(U_TARGET) -nostdlib -static -fno-pie -Wl,-T,libc/program.ld \
+	$$(ZIG) cc $$(GUEST_TARGET) -nostdlib -static -fno-pie -Wl,-T,libc/program.ld \
 		-Wl,--build-id=none,--no-eh-frame-hdr -o $$@ $$(filter %.o %.a,$$^)
 endef
 $(foreach p,$(U_PROGRAMS),$(eval $(call U_PROGRAM,$(p))))
@@ -69,7 +71,7 @@ $(BUILD)/libc/runtime.S.o: extensions/runtime.S $(U_HEADERS) userland.mk
 	$(ZIG) cc $(U_FLAGS) -c $< -o $@
 
 $(BUILD)/runtime.o: $(patsubst %,$(BUILD)/libc/%.o,runtime.S string.c int64.c)
-	$(ZIG) cc $(U_TARGET) -nostdlib -r -o $@ $^
+	$(ZIG) cc $(GUEST_TARGET) -nostdlib -r -o $@ $^
 
 # The one image of all extensions that the tests and benchmarks use.
 $(BUILD)/sandbox.elf: $(U_EXT_O) $(wildcard ../loader/sandbox*.py)

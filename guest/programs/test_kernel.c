@@ -48,8 +48,12 @@ static void test_registers_kept(void)
 	__asm__ volatile("int $0x80" : "+a"(a), "+b"(b), "+c"(c), "+d"(d), "+S"(s), "+D"(i) : : "memory", "cc");
 	check("int80.registers_kept", b == 0x1111 && c == 0x2222 && d == 0x3333 && s == 0x4444 && i == 0x5555,
 	      "%x %x %x %x %x", b, c, d, s, i);
-	a = SYS_getpid;
-	b = 0x1111, s = 0x4444, i = 0x5555, c = 0x2222, d = 0x3333;
+}
+
+static void test_sysenter_registers_kept(void)
+{
+	uint32_t b = 0x1111, c = 0x2222, d = 0x3333, s = 0x4444, i = 0x5555, a = SYS_getpid;
+
 	__asm__ volatile("pushl %%edx\n\t pushl %%ecx\n\t movl %%esp, %%ecx\n\t movl $1f, %%edx\n\t sysenter\n"
 			 "1:\t popl %%ecx\n\t popl %%edx"
 			 : "+a"(a), "+b"(b), "+c"(c), "+d"(d), "+S"(s), "+D"(i) : : "memory", "cc");
@@ -87,7 +91,8 @@ static void test_pointers(void)
 		    syscall_int80(SYS_sigprocmask, SIG_BLOCK, 0, ULS_PUBLIC_BASE, 0, 0, 0), -EFAULT);
 	check_equal("pointer.own_code.write", syscall_int80(SYS_sigprocmask, SIG_BLOCK, 0, (long)test_pointers, 0, 0, 0),
 		    -EFAULT);
-	check_equal("pointer.wraps", syscall_int80(SYS_write, 1, (long)name, 0xffffff00, 0, 0, 0), -EFAULT);
+	long r = syscall_int80(SYS_write, 1, (long)name, 0xffffff00, 0, 0, 0);     /* Linux: EINVAL */
+	check("pointer.wraps", r == -EFAULT || r == -EINVAL, "got %ld", r);
 }
 
 static void test_memory(void)
@@ -191,9 +196,12 @@ int main(int argc, char **argv)
 	}
 	probe_setup();
 	test_entry("int80", syscall_int80);
-	test_entry("sysenter", syscall_sysenter);
 	test_registers_kept();
-	test_sysenter_stack();
+	if (syscall_entry == syscall_sysenter) {     /* the CPU has it: libc/start.c */
+		test_entry("sysenter", syscall_sysenter);
+		test_sysenter_registers_kept();
+		test_sysenter_stack();
+	}
 	test_pointers();
 	test_memory();
 	test_printf();

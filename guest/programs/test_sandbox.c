@@ -157,6 +157,7 @@ static void offend(const char *what, uint32_t value, uint32_t trap, uint32_t err
 	check(name, uls_post(shared->toucher, 0) == -1 && errno == EHOSTDOWN, "errno %d", errno);
 	snprintf(name, sizeof name, "toucher.%s.others_go_on", what);
 	check_equal(name, uls_post(shared->counter, 1), 0);
+	snprintf(name, sizeof name, "toucher.%s.revived_by_owner", what);
 	check(name, ask(REGISTER_TOUCHER) >= 0 && uls_post(shared->toucher, TOUCH_NOTHING) == 0, "not revived");
 }
 

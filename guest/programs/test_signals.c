@@ -5,6 +5,7 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -47,12 +48,14 @@ static void outer(int sig)
 	note(')');
 }
 
+static int raises;
+
 static void twice(int sig)
 {
 	static int depth;
 
-	note('a' + depth);
-	if (depth++ == 0)
+	note('a' + depth++);
+	if (raises-- > 0)
 		raise(sig);
 	note('A' + --depth);
 }
@@ -71,9 +74,11 @@ static void test_self(void)
 	raise(SIGUSR1);
 	check_order("masked_by_sa_mask", "()i");
 	handle(SIGUSR1, twice, 0, 0);
+	raises = 1;
 	raise(SIGUSR1);
 	check_order("same_signal_waits", "aAaA");
 	handle(SIGUSR1, twice, 0, SA_NODEFER);
+	raises = 1;
 	raise(SIGUSR1);
 	check_order("SA_NODEFER_nests", "abBA");
 	sigprocmask(SIG_BLOCK, &usr2, 0);
@@ -121,6 +126,29 @@ static void scrambling_handler(int sig)
 			 : : : "eax", "ecx", "edx", "cc", "memory");
 }
 
+/* The counter-check: somebody does change a register, and the watch must see it. */
+static void tampering_handler(int sig, siginfo_t *info, ucontext_t *context)
+{
+	(void)sig;
+	(void)info;
+	async_count++;
+	context->mcontext.edx ^= 1;
+}
+
+static void test_watch(struct shared *s)
+{
+	struct sigaction a = { .sa_sigaction = tampering_handler, .sa_flags = SA_SIGINFO };
+	const char *wrong = 0;
+
+	sigaction(SIGUSR1, &a, 0);
+	s->send = 1;
+	for (int i = 0; i < 4000 && !wrong; i++)
+		wrong = hold_registers(200000, 0);
+	s->send = 0;
+	sleep_ms(30);
+	check("changed_register_is_noticed", wrong && !strcmp(wrong, "EDX"), "%s", wrong ? wrong : "nothing");
+}
+
 static void test_preserved(struct shared *s)
 {
 	const char *wrong = 0;
@@ -143,6 +171,7 @@ static void test_other(struct shared *s)
 	if (!check("partner", s->partner != 0, "no second module `test_signals partner`"))
 		return;
 	test_preserved(s);
+	test_watch(s);
 	kill(s->partner, SIGUSR2);
 	for (int i = 0; i < 50 && !s->received; i++)
 		sleep_ms(10);
@@ -157,6 +186,9 @@ static void on_received(int sig) { shared->received = sig; }
 
 static int partner(void)
 {
+	struct sched_param p = { 50 };     /* it sleeps most of the time, and should come when it wakes */
+
+	sched_setscheduler(0, SCHED_FIFO, &p);
 	handle(SIGUSR2, on_received, 0, 0);
 	shared->partner = getpid();
 	for (;;) {

@@ -11,6 +11,7 @@
  *     BENCH row i t0 t1                 cost = t1 - t0
  *     BENCH row i t1 t2 t0 t1           cost = (t2 - t1) - (t1 - t0): paired, see upcalls.c
  *     BENCH-SKIP row reason
+ *     BENCH-NOTE text
  *     BENCH-END
  */
 #include "bench.h"
@@ -58,6 +59,8 @@ void touch(void)
  */
 #define HEADROOM 8
 
+static int assumed;
+
 void find_working_set(void)
 {
 	unsigned itlb = 0, dtlb = 0;
@@ -82,8 +85,7 @@ void find_working_set(void)
 			}
 		}
 	}
-	if (!itlb || !dtlb)
-		printf("BENCH-NOTE no TLB descriptors in CPUID leaf 2, assuming 32 and 64 entries\n");
+	assumed = !itlb || !dtlb;
 	itlb = itlb ? itlb : 32;
 	dtlb = dtlb ? dtlb : 64;
 	cpages = (itlb < MAX_PAGES ? itlb : MAX_PAGES) - HEADROOM;
@@ -93,6 +95,8 @@ void find_working_set(void)
 static void print(void)
 {
 	printf("BENCH-BEGIN uls runs=%d dpages=%u cpages=%u\n", runs, dpages, cpages);
+	if (assumed)
+		printf("BENCH-NOTE no TLB descriptors in CPUID leaf 2: assumed 32 and 64 entries\n");
 	for (struct row *r = rows; r < rows + nrows; r++)
 		for (int i = 0; i < runs; i++) {
 			const uint64_t *t = r->samples[i].t;
