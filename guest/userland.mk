@@ -18,7 +18,7 @@ GUEST_MAPS   := -ffile-prefix-map=$(CURDIR)=guest -ffile-prefix-map=$(ZIG_LIB)=z
 endif
 U_FLAGS = $(GUEST_TARGET) -std=gnu11 -O2 -g -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-sse -mno-mmx \
           -fno-sanitize=all -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-builtin -nostdlib \
-          -Wall -Wextra -Werror $(GUEST_MAPS) -Iinclude -Itesting
+          -Wall -Wextra -Werror $(GUEST_MAPS) -Iinclude -Ilibc/include -Itesting
 
 U_LIBC     = crt0.S start.c syscall.S cpu.S calls.c string.c int64.c number.c malloc.c printf.c
 # A program is programs/NAME.c, or a folder programs/NAME with several .c and .S files.
@@ -26,7 +26,7 @@ U_SOURCES  = $(wildcard programs/$(1).c programs/$(1)/*.c programs/$(1)/*.S)
 U_PROGRAMS = $(patsubst programs/%.c,%,$(wildcard programs/*.c)) \
              $(patsubst programs/%/,%,$(sort $(dir $(wildcard programs/*/*.c))))
 U_EXTS     = $(basename $(notdir $(wildcard extensions/*.c)))
-U_HEADERS  = $(wildcard include/*.h include/sys/*.h include/ringtoll/*.h programs/*/*.h testing/*.h)
+U_HEADERS  = $(wildcard libc/include/*.h libc/include/sys/*.h include/ringtoll/*.h programs/*/*.h testing/*.h)
 
 U_TESTING  = $(patsubst %,$(BUILD)/%.o,$(sort $(wildcard testing/*.c testing/*.S)))
 U_LIBC_O   = $(patsubst %,$(BUILD)/libc/%.o,$(U_LIBC))

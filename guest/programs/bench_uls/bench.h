@@ -14,7 +14,8 @@ struct sample { uint64_t t[4]; };
 struct row {
 	const char *name;
 	int paired;
-	struct sample *samples;     /* runs of them; 0: row not measured */
+	struct sample *samples;     /* `runs` of them */
+	long error;                 /* not 0: a call failed, so the samples mean nothing */
 };
 
 /* Shared between sender and receiver. */

@@ -97,8 +97,10 @@ static void print(void)
 	printf("BENCH-BEGIN uls runs=%d dpages=%u cpages=%u\n", runs, dpages, cpages);
 	if (assumed)
 		printf("BENCH-NOTE no TLB descriptors in CPUID leaf 2: assumed 32 and 64 entries\n");
-	for (struct row *r = rows; r < rows + nrows; r++)
-		for (int i = 0; i < runs; i++) {
+	for (struct row *r = rows; r < rows + nrows; r++) {
+		if (r->error)
+			printf("BENCH-SKIP %s error %ld\n", r->name, r->error);
+		for (int i = 0; i < runs && !r->error; i++) {
 			const uint64_t *t = r->samples[i].t;
 
 			if (r->paired)
@@ -106,6 +108,7 @@ static void print(void)
 			else
 				printf("BENCH %s %d %llu %llu\n", r->name, i, t[0], t[1]);
 		}
+	}
 }
 
 static int number(const char *text, int low, int high)

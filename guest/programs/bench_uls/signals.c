@@ -58,9 +58,9 @@ static void measure(struct row *r, int pid, int sig, volatile uint64_t *stamped)
 {
 	uint64_t t0, t1;
 
-	for (int i = 0; i < runs + WARM_UP; i++) {
+	for (int i = 0; i < runs + WARM_UP && !r->error; i++) {
 		t0 = rdtsc();
-		bench_syscall(SYS_kill, pid, sig, 0, 0, 0, 0);
+		r->error = bench_syscall(SYS_kill, pid, sig, 0, 0, 0, 0);
 		t1 = rdtsc();
 		if (i >= WARM_UP) {
 			r->samples[i - WARM_UP].t[0] = t0;

@@ -35,8 +35,9 @@ static void keep(struct row *r, int i, uint64_t t0, uint64_t t1, uint64_t u0, ui
 static void paired(struct row *r, int op, int id)
 {
 	uint64_t t0, t1, t2;
+	long result;
 
-	for (int i = 0; i < runs + WARM_UP; i++) {
+	for (int i = 0; i < runs + WARM_UP && !r->error; i++) {
 		bench_syscall(SYS_uls_bench, ULS_BENCH_NOP, id, 1, 0, 0, 0);
 		touch();
 		touch();
@@ -44,9 +45,10 @@ static void paired(struct row *r, int op, int id)
 		bench_syscall(SYS_uls_bench, ULS_BENCH_NOP, id, 1, 0, 0, 0);
 		touch();
 		t1 = rdtsc();
-		bench_syscall(SYS_uls_bench, op, id, 1, 0, 0, 0);
+		result = bench_syscall(SYS_uls_bench, op, id, 1, 0, 0, 0);
 		touch();
 		t2 = rdtsc();
+		r->error = result < 0 ? result : 0;
 		bench_syscall(SYS_uls_bench, ULS_BENCH_CLOSE, id, 1, 0, 0, 0);
 		keep(r, i, t1, t2, t0, t1);
 	}
@@ -58,9 +60,11 @@ static void in_kernel(struct row *r, int op, int id)
 	int n = runs + WARM_UP;
 	struct uls_stamp *s = calloc(n, sizeof *s);
 
-	if (s && uls_bench(op, id, n, s) >= 0)
-		for (int i = 0; i < n; i++)
-			keep(r, i, s[i].t0, s[i].t1, 0, 0);
+	r->error = s ? bench_syscall(SYS_uls_bench, op, id, n, (long)s, 0, 0) : -ENOMEM;
+	if (r->error > 0)
+		r->error = 0;
+	for (int i = 0; i < n && !r->error; i++)
+		keep(r, i, s[i].t0, s[i].t1, 0, 0);
 	uls_bench(ULS_BENCH_CLOSE, id, 1, 0);
 	free(s);
 }
@@ -92,9 +96,9 @@ void measure_upcalls(int id)
 	in_kernel(raw, ULS_BENCH_RAW_UPCALL, id);
 	paired(flush, ULS_BENCH_OPEN, id);
 	paired(full, ULS_BENCH_FULL_UPCALL, id);
-	for (int i = 0; i < runs + WARM_UP; i++) {
+	for (int i = 0; i < runs + WARM_UP && !post->error; i++) {
 		t0 = rdtsc();
-		bench_syscall(SYS_uls_post, id, i, 0, 0, 0, 0);
+		post->error = bench_syscall(SYS_uls_post, id, i, 0, 0, 0, 0);     /* 0: the handler has run */
 		t1 = rdtsc();
 		keep(post, i, t0, t1, 0, 0);
 	}
