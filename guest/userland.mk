@@ -61,16 +61,19 @@ $(BUILD)/$(1).elf: $(patsubst programs/%,$(BUILD)/programs/%.o,$(sort $(call U_S
 endef
 $(foreach p,$(U_PROGRAMS),$(eval $(call U_PROGRAM,$(p))))
 
-$(patsubst %,$(BUILD)/%.o,$(U_EXTS)): $(BUILD)/%.o: extensions/%.c $(U_HEADERS) userland.mk
+$(BUILD)/extensions/%.o: extensions/% $(U_HEADERS) userland.mk
 	@mkdir -p $(@D)
 	$(ZIG) cc $(U_FLAGS) -c $< -o $@
+
+$(patsubst %,$(BUILD)/%.o,$(filter-out sleeper,$(U_EXTS))): $(BUILD)/%.o: $(BUILD)/extensions/%.c.o
+	cp $< $@
+
+# An extension with libc's system calls: one relocatable file from several, as the sandbox linker wants it.
+$(BUILD)/sleeper.o: $(patsubst %,$(BUILD)/%.o,extensions/sleeper.c libc/calls.c libc/syscall.S)
+	$(ZIG) cc $(GUEST_TARGET) -nostdlib -r -o $@ $^
 
 # The runtime: return stubs, and those parts of libc that have no data and that compilers call on their own.
-$(BUILD)/libc/runtime.S.o: extensions/runtime.S $(U_HEADERS) userland.mk
-	@mkdir -p $(@D)
-	$(ZIG) cc $(U_FLAGS) -c $< -o $@
-
-$(BUILD)/runtime.o: $(patsubst %,$(BUILD)/libc/%.o,runtime.S string.c int64.c)
+$(BUILD)/runtime.o: $(patsubst %,$(BUILD)/%.o,extensions/runtime.S libc/string.c libc/int64.c)
 	$(ZIG) cc $(GUEST_TARGET) -nostdlib -r -o $@ $^
 
 # The one image of all extensions that the tests and benchmarks use.

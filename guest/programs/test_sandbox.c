@@ -16,7 +16,7 @@
 enum command { NOTHING, REGISTER_TOUCHER, BIND_SCRAMBLER, UNBIND_SCRAMBLER, END };
 
 struct shared {
-	volatile int a, counter, toucher, scrambler;     /* A's pid and ids */
+	volatile int a, counter, toucher, scrambler, sleeper;     /* A's pid and ids */
 	volatile enum command command;
 	volatile int result;
 };
@@ -31,6 +31,7 @@ static int owner(void)
 	shared->counter = uls_register("counter");
 	shared->toucher = uls_register("toucher");
 	shared->scrambler = uls_register("scrambler");
+	shared->sleeper = uls_register("sleeper");
 	shared->a = getpid();
 	for (;;) {
 		sleep_ms(10);
@@ -74,8 +75,8 @@ static uint32_t switches(int pid)
 
 static void test_registration(void)
 {
-	check("registered", shared->counter >= 0 && shared->toucher >= 0 && shared->scrambler >= 0, "%d %d %d",
-	      shared->counter, shared->toucher, shared->scrambler);
+	check("registered", shared->counter >= 0 && shared->toucher >= 0 && shared->scrambler >= 0 &&
+	      shared->sleeper >= 0, "%d %d %d %d", shared->counter, shared->toucher, shared->scrambler, shared->sleeper);
 	check_equal("lookup", uls_lookup("counter"), shared->counter);
 	check("owner", info(shared->counter).owner == (uint32_t)shared->a, "%u", info(shared->counter).owner);
 	check("register_owned_is_EBUSY", uls_register("counter") == -1 && errno == EBUSY, "errno %d", errno);
@@ -189,6 +190,28 @@ static void test_interrupted_goes_on(void)
 	check_equal("timer.stops", info(shared->scrambler).delivered - start, 0);
 }
 
+/* A handler that blocks becomes a thread of its own; the sandbox must not stay open for whoever runs meanwhile. */
+static void test_blocking(void)
+{
+	struct uls_info i0 = info(shared->sleeper), i1, i2;
+	int r = uls_post(shared->sleeper, 30);
+	struct fault f = probe_read(ULS_PROTECTED_BASE);
+
+	i1 = info(shared->sleeper);
+	check_equal("blocking.post_returns", r, 1);
+	check_equal("blocking.state", i1.state, ULS_STATE_BLOCKED);
+	check_equal("blocking.counted", i1.blocked - i0.blocked, 1);
+	if (system.flush != ULS_FLUSH_NONE)
+		check_fault("blocking.closed_meanwhile", f, 5, ULS_PROTECTED_BASE);
+	check_equal("blocking.second_is_queued", uls_post(shared->sleeper, 10), 1);
+	check_equal("blocking.queue", info(shared->sleeper).queued, 1);
+	check_equal("blocking.others_go_on", uls_post(shared->counter, 1), 0);
+	sleep_ms(150);
+	i2 = info(shared->sleeper);
+	check_equal("blocking.both_finished", i2.delivered - i0.delivered, 2);
+	check_equal("blocking.idle_again", i2.state, ULS_STATE_IDLE);
+}
+
 /* flush=none leaves the translation of the open sandbox in the TLB: the hole that invalidation closes. */
 static void test_stale(void)
 {
@@ -223,6 +246,7 @@ int main(int argc, char **argv)
 	if (system.flush != ULS_FLUSH_NONE)
 		test_closed("closed_again");
 	test_offences();
+	test_blocking();
 	test_interrupted_goes_on();
 	shared->command = END;
 	check_equal("end.waitpid", waitpid(shared->a, &status, 0), shared->a);
