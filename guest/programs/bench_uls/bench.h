@@ -30,7 +30,12 @@ extern syscall_entry_t bench_syscall;     /* for signals: INT 0x80, as Linux 2.4
 
 struct row *new_row(const char *name, int paired);
 void touch_pages(unsigned dpages, unsigned cpages, const void *data);
-void touch(void);
+
+/* Lives on the stack while measuring: a global would be one more page in the DTLB. */
+struct working_set { unsigned dpages, cpages; const void *data; };
+
+struct working_set working_set(void);
+#define touch(w) touch_pages((w).dpages, (w).cpages, (w).data)
 
 void find_working_set(void);
 void measure_upcalls(int id);

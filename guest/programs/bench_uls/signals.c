@@ -2,7 +2,7 @@
  * signals.c - the rows about signals, the mechanism that ULS competes with.
  *
  * signal_current: kill(getpid()) from before the call until control is back behind it: delivery, handler (empty),
- * sigreturn, and the return of kill.
+ * sigreturn, and the return of kill. The pid is asked for beforehand.
  *
  * signal_different: the receiver has the higher real-time priority (60 against 50, SCHED_FIFO) and waits in
  * sigsuspend. kill() wakes it, it preempts the sender at once, its handler runs, it waits again, and the sender goes

@@ -34,22 +34,24 @@ static void keep(struct row *r, int i, uint64_t t0, uint64_t t1, uint64_t u0, ui
 /* op is OPEN or FULL_UPCALL. Warming up in every run: twice, so that LRU has the pages in their final order. */
 static void paired(struct row *r, int op, int id)
 {
+	const struct working_set w = working_set();
+	const syscall_entry_t call = bench_syscall;
 	uint64_t t0, t1, t2;
 	long result;
 
 	for (int i = 0; i < runs + WARM_UP && !r->error; i++) {
-		bench_syscall(SYS_uls_bench, ULS_BENCH_NOP, id, 1, 0, 0, 0);
-		touch();
-		touch();
+		call(SYS_uls_bench, ULS_BENCH_NOP, id, 1, 0, 0, 0);
+		touch(w);
+		touch(w);
 		t0 = rdtsc();
-		bench_syscall(SYS_uls_bench, ULS_BENCH_NOP, id, 1, 0, 0, 0);
-		touch();
+		call(SYS_uls_bench, ULS_BENCH_NOP, id, 1, 0, 0, 0);
+		touch(w);
 		t1 = rdtsc();
-		result = bench_syscall(SYS_uls_bench, op, id, 1, 0, 0, 0);
-		touch();
+		result = call(SYS_uls_bench, op, id, 1, 0, 0, 0);
+		touch(w);
 		t2 = rdtsc();
 		r->error = result < 0 ? result : 0;
-		bench_syscall(SYS_uls_bench, ULS_BENCH_CLOSE, id, 1, 0, 0, 0);
+		call(SYS_uls_bench, ULS_BENCH_CLOSE, id, 1, 0, 0, 0);
 		keep(r, i, t1, t2, t0, t1);
 	}
 }
@@ -91,6 +93,7 @@ void measure_upcalls(int id)
 	struct row *stamp = new_row("rdtsc_pair", 0);
 	struct row *warm = new_row("working_set_warm", 0);
 	struct row *int80 = new_row("null_syscall_int80", 0);
+	const struct working_set w = working_set();
 	uint64_t t0, t1;
 
 	in_kernel(raw, ULS_BENCH_RAW_UPCALL, id);
@@ -105,9 +108,9 @@ void measure_upcalls(int id)
 	in_kernel(open, ULS_BENCH_OPEN_CLOSE, id);
 	in_kernel(stamp, ULS_BENCH_RDTSC, id);
 	for (int i = 0; i < runs + WARM_UP; i++) {
-		touch();
+		touch(w);
 		t0 = rdtsc();
-		touch();
+		touch(w);
 		t1 = rdtsc();
 		keep(warm, i, t0, t1, 0, 0);
 	}
