@@ -38,6 +38,8 @@
  *
  *       pushl %edx;  pushl %ecx;  movl %esp,%ecx;  movl $1f,%edx;  sysenter;  1: popl %ecx;  popl %edx
  *
+ *   EDX has to be the address right after the SYSENTER: a call that is restarted after a signal (SA_RESTART) runs again
+ *   from EDX - 2. Use INT 0x80 for sigreturn and rt_sigreturn: they look for the frame at ESP.
  *   The kernel always reads the two words at [ECX] (-EFAULT if it cannot), even for calls with one argument. Every
  *   register but EAX comes back as it was; the arithmetic flags after SYSENTER are undefined. A result in -4095..-1 is
  *   minus an error number.
@@ -252,7 +254,10 @@ struct uls_header {
 	struct uls_entry ext[];
 };
 
-/* Copied by the kernel onto the extension's stack:  ESP -> return stub | event pointer | struct uls_event */
+/* Copied by the kernel onto the extension's stack:
+ *     ESP -> return stub | event pointer | 12 bytes unused | struct uls_event | 8 bytes unused | top of the stack
+ * ESP + 4 is a multiple of 16, as after a CALL in the System V ABI. All other registers start as 0.
+ */
 struct uls_event {
 	abi_u32 number;                      /* 1, 2, 3 ... per extension and registration, in order of raising */
 	abi_u32 value;
