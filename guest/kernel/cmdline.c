@@ -6,6 +6,8 @@
  *   budget=N                ticks an upcall may run before it is aborted; 0 = no limit. Default 100 (1 s). An addition:
  *                           the published objective is "bounded execution of services", the value is ours
  *   bench=on|off            allow SYS_uls_bench
+ *   exit=first|unwaited     status at the end: that of the first process that did not exit with 0, or the first such
+ *                           process whose status nobody collected with waitpid (tests that kill their partner)
  */
 #include "kernel.h"
 
@@ -29,7 +31,12 @@ static void option(const char *word)
 		options.bench = true;
 	else if (!strcmp(word, "bench=off"))
 		options.bench = false;
-	else if (!strncmp(word, "flush=", 6) || !strncmp(word, "entry=", 6) || !strncmp(word, "bench=", 6))
+	else if (!strcmp(word, "exit=first"))
+		options.unwaited = false;
+	else if (!strcmp(word, "exit=unwaited"))
+		options.unwaited = true;
+	else if (!strncmp(word, "flush=", 6) || !strncmp(word, "entry=", 6) || !strncmp(word, "bench=", 6) ||
+		 !strncmp(word, "exit=", 5))
 		printk("unknown option: %s\n", word);
 }
 

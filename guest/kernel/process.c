@@ -11,7 +11,7 @@
 #define MAX_ARGS    32
 
 struct wait_queue exit_wait;
-static u32 last_pid, first_bad_status;
+static u32 last_pid, exit_count, bad_modules;
 
 struct task *task_create(const char *name)
 {
@@ -110,8 +110,7 @@ void process_start(const struct module *m)
 	if (!entry || mm_add(mm, STACK_TOP - STACK_LIMIT, STACK_TOP, true, false) < 0) {
 		printk("module %s: not an executable for this kernel\n", words[first]);
 		mm_destroy(mm);
-		if (!first_bad_status)
-			first_bad_status = 127;
+		bad_modules++;
 		return;
 	}
 	struct task *t = task_create(words[first]);
@@ -144,6 +143,21 @@ void process_start(const struct module *m)
 	wake_up(t);
 }
 
+/* Of the processes that did not exit with 0, the first to end; killed by a signal counts as 128 + signal, a module
+ * that could not be started as 127. */
+static u32 final_status(void)
+{
+	u32 status = 0, order = ~0u;
+	if (bad_modules)
+		return 127;
+	for (struct task *t = task_list; t; t = t->next_task)
+		if (t->exit_code && t->exit_order < order && !(options.unwaited && t->collected)) {
+			order = t->exit_order;
+			status = t->exit_code & 0x7f ? 128 + (t->exit_code & 0x7f) : t->exit_code >> 8;
+		}
+	return status;
+}
+
 /* code as waitpid() reports it: status << 8, or the signal that killed it */
 void do_exit(u32 code)
 {
@@ -159,17 +173,12 @@ void do_exit(u32 code)
 	if (t->flags & TASK_SANDBOX_OPEN)
 		sandbox_close();
 	t->flags = 0;
-	u32 status = code & 0x7f ? 128 + (code & 0x7f) : code >> 8 & 0xff;
-	if (status && !first_bad_status)
-		first_bad_status = status;
+	t->exit_order = ++exit_count;
 	wake_all(&exit_wait);
-
-	bool alive = false;
-	for (struct task *o = task_list; o; o = o->next_task)
-		alive |= o->state != TASK_ZOMBIE;
-	if (!alive) {
-		printk("all processes have exited, status %u\n", first_bad_status);
-		machine_exit(first_bad_status);
+	if (exit_count == last_pid) {
+		u32 status = final_status();
+		printk("all processes have exited, status %u\n", status);
+		machine_exit(status);
 	}
 	schedule();
 	panic("a zombie runs");

@@ -57,6 +57,8 @@ static s32 sys_waitpid(s32 pid, u32 status, u32 options_)
 		else
 			sleep_on(&exit_wait);
 	}
+	if (result > 0)
+		t->collected = true;
 	irq_restore(flags);
 	if (result > 0 && status && copy_to_user(status, &t->exit_code, 4) < 0)
 		return -EFAULT;

@@ -42,6 +42,8 @@ struct task {
 	u32 utime, stime, switches;
 	u64 cycles, switched_in;
 	u32 exit_code;                     /* as waitpid reports it */
+	u32 exit_order;                    /* 1 = the first process to end */
+	bool collected;                    /* somebody has its exit code from waitpid */
 
 	u32 pending, blocked, saved_blocked;
 	bool restore_blocked;              /* sigsuspend: put saved_blocked back once the handler's frame is built */
