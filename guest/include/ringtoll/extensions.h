@@ -1,0 +1,31 @@
+/* extensions.h - what the extensions used by tests and benchmarks understand. */
+#ifndef RINGTOLL_EXTENSIONS_H
+#define RINGTOLL_EXTENSIONS_H
+#include <ringtoll/abi.h>
+
+/*
+ * counter: an event's value is counted and recorded, unless it is an address: then the record is copied there.
+ * An upcall runs on the page tables of the process that is current, so an extension can write into that process -
+ * paging does not prevent it (only trust in the extension does), and here the tests make use of it.
+ */
+#define COUNTER_ADDRESS 0x08000000u     /* values from here on are addresses */
+#define COUNTER_VALUES  64
+
+struct counter_record {
+	abi_u32 count, sum;
+	abi_u32 out_of_order;     /* events whose number was not the last one's + 1 */
+	abi_u32 last_number, last_source, last_pid;
+	abi_u64 last_time;
+	abi_u32 initialised;      /* times `init` ran */
+	abi_u32 values[COUNTER_VALUES];     /* of the first events */
+};
+
+/* toucher: the event's value chooses the offence. */
+#define TOUCH_NOTHING       0
+#define TOUCH_READ_KERNEL   1
+#define TOUCH_WRITE_KERNEL  2
+#define TOUCH_WRITE_PUBLIC  3
+#define TOUCH_JUMP_KERNEL   4
+#define TOUCH_PRIVILEGED    5     /* CLI */
+#define TOUCH_KERNEL_ADDRESS 0xC0000000u
+#endif

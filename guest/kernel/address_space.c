@@ -1,0 +1,175 @@
+/*
+ * address_space.c - page directories and what may be in them.
+ *
+ * A new directory is a copy of the template: the direct map (entries 768..) and the two sandbox superpages (256, 257)
+ * are the same everywhere; the rest is private. Private pages are 4 KB, allocated at the first touch inside a VMA
+ * (page_fault.c).
+ */
+#include "task.h"
+
+u32 *loaded_pgd = template_pgd;
+u32 cr3_write_count;
+
+/* Every CR3 write of the kernel is counted here. */
+void load_page_directory(u32 *pgd)
+{
+	loaded_pgd = pgd;
+	cr3_write_count++;
+	write_cr3(physical(pgd));
+}
+
+struct mm *mm_create(void)
+{
+	_Static_assert(sizeof(struct mm) <= PAGE_SIZE, "struct mm fits a page");
+	struct mm *mm = alloc_zero_page();
+	u32 *pgd = alloc_pages(0);
+	if (!mm || !pgd)
+		panic("out of memory");
+	memcpy(pgd, template_pgd, PAGE_SIZE);
+	mm->pgd = pgd;
+	return mm;
+}
+
+static u32 *pte_of(struct mm *mm, u32 address, bool make)
+{
+	u32 *pde = &mm->pgd[PDX(address)];
+	if (!(*pde & PTE_P)) {
+		u32 *table = make ? alloc_zero_page() : 0;
+		if (!table)
+			return 0;
+		*pde = physical(table) | PTE_P | PTE_W | PTE_U;
+	}
+	return (u32 *)direct(PTE_FRAME(*pde)) + PTX(address);
+}
+
+s32 mm_map_page(struct mm *mm, u32 address, u32 phys, u32 bits)
+{
+	u32 *pte = pte_of(mm, address, true);
+	if (!pte)
+		return -ENOMEM;
+	*pte = phys | bits | PTE_P | PTE_U;     /* was not present: nothing cached, nothing to invalidate */
+	return 0;
+}
+
+struct vma *mm_find(struct mm *mm, u32 address)
+{
+	for (u32 i = 0; i < mm->count; i++)
+		if (address >= mm->vma[i].start && address < mm->vma[i].end)
+			return &mm->vma[i];
+	return 0;
+}
+
+static bool overlaps(struct mm *mm, u32 start, u32 end)
+{
+	if (start < ULS_PROTECTED_BASE + ULS_AREA_SIZE && end > ULS_PUBLIC_BASE)
+		return true;
+	for (u32 i = 0; i < mm->count; i++)
+		if (start < mm->vma[i].end && end > mm->vma[i].start)
+			return true;
+	return false;
+}
+
+/* A VMA may grow upwards into an adjacent one of the same kind (brk). */
+s32 mm_add(struct mm *mm, u32 start, u32 end, bool writable, bool shared)
+{
+	if (start >= end || start < PAGE_SIZE || end > KERNEL_BASE || overlaps(mm, start, end))
+		return -EINVAL;
+	for (u32 i = 0; i < mm->count; i++) {
+		struct vma *v = &mm->vma[i];
+		if (v->end == start && v->writable == writable && !v->shared && !shared) {
+			v->end = end;
+			return 0;
+		}
+	}
+	if (mm->count == MAX_VMA)
+		return -ENOMEM;
+	mm->vma[mm->count++] = (struct vma){ start, end, writable, shared };
+	return 0;
+}
+
+static void unmap_range(struct mm *mm, u32 start, u32 end)
+{
+	for (u32 a = start; a < end; a += PAGE_SIZE) {
+		u32 *pte = pte_of(mm, a, false);
+		if (!pte) {
+			a |= SUPERPAGE_SIZE - PAGE_SIZE;    /* no table: skip its 4 MB */
+			continue;
+		}
+		u32 old = *pte;
+		*pte = 0;
+		if (!(old & PTE_P))
+			continue;
+		if (loaded_pgd == mm->pgd)
+			invlpg(a);
+		if (!(old & PTE_SHM))
+			free_pages(direct(PTE_FRAME(old)), 0);
+	}
+}
+
+s32 mm_remove(struct mm *mm, u32 start, u32 end)
+{
+	for (u32 i = 0; i < mm->count; i++) {
+		struct vma *v = &mm->vma[i];
+		if (end <= v->start || start >= v->end)
+			continue;
+		u32 from = start > v->start ? start : v->start, to = end < v->end ? end : v->end;
+		if (from > v->start && to < v->end) {       /* a hole: split */
+			if (mm->count == MAX_VMA)
+				return -ENOMEM;
+			mm->vma[mm->count++] = (struct vma){ to, v->end, v->writable, v->shared };
+			v->end = from;
+		} else if (from > v->start) {
+			v->end = from;
+		} else if (to < v->end) {
+			v->start = to;
+		} else {
+			*v = mm->vma[--mm->count];
+			i--;
+		}
+		unmap_range(mm, from, to);
+	}
+	return 0;
+}
+
+/* First fit above 0x60000000. */
+u32 mm_find_gap(struct mm *mm, u32 length)
+{
+	u32 start = 0x60000000;
+	for (u32 i = 0; i < mm->count; i++) {
+		if (start < mm->vma[i].end && start + length > mm->vma[i].start) {
+			start = mm->vma[i].end;
+			i = (u32)-1;                        /* start over */
+		}
+		if (length > KERNEL_BASE - start)
+			return 0;
+	}
+	return start;
+}
+
+void *mm_touch(struct mm *mm, u32 address)
+{
+	struct vma *v = mm_find(mm, address);
+	u32 *pte = v ? pte_of(mm, address, true) : 0;
+	if (!pte)
+		return 0;
+	if (!(*pte & PTE_P)) {
+		void *page = alloc_zero_page();
+		if (!page)
+			return 0;
+		*pte = physical(page) | PTE_P | PTE_U | (v->writable ? PTE_W : 0);
+	}
+	return (char *)direct(PTE_FRAME(*pte)) + (address & (PAGE_SIZE - 1));
+}
+
+void mm_destroy(struct mm *mm)
+{
+	if (loaded_pgd == mm->pgd)
+		load_page_directory(template_pgd);
+	for (u32 i = 0; i < mm->count; i++)
+		unmap_range(mm, mm->vma[i].start, mm->vma[i].end);
+	for (u32 i = 0; i < PDX(KERNEL_BASE); i++)
+		if ((mm->pgd[i] & PTE_P) && !(mm->pgd[i] & PTE_PS))
+			free_pages(direct(PTE_FRAME(mm->pgd[i])), 0);
+	free_pages(mm->pgd, 0);
+	free_pages(mm, 0);
+}

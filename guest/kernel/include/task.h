@@ -1,0 +1,140 @@
+/* task.h - tasks, address spaces, scheduling, signals. */
+#ifndef TASK_H
+#define TASK_H
+
+#include "kernel.h"
+
+/* FXSAVE area: 512 bytes, 16-byte aligned */
+struct fxsave {
+	u16 cw, sw, tag, op;
+	u32 ip, cs, dp, ds, mxcsr, mxcsr_mask;
+	u8  st[8][16];
+	u8  xmm[8][16];
+	u8  reserved[224];
+} __attribute__((aligned(16)));
+
+enum task_state { TASK_RUNNABLE, TASK_SLEEPING, TASK_STOPPED, TASK_ZOMBIE };
+
+struct extension;
+struct mm;
+struct wait_queue;
+
+struct task {
+	u32 work;                          /* WORK_x; offset TASK_WORK */
+	u32 flags;                         /* TASK_x; offset TASK_FLAGS */
+	u32 esp;                           /* switch frame, while not running */
+	u32 esp0;                          /* top of the kernel stack */
+	struct mm *mm;                     /* 0: borrows whatever page directory is loaded (idle, extensions) */
+	struct extension *ext;             /* not 0: this is an extension's thread */
+
+	u32 pid;
+	char name[16];
+	enum task_state state;
+	u32 policy, priority;
+	u32 slice, slice_left;
+	bool queued;                       /* on the run queue */
+	struct task *next_run, *prev_run;
+	struct task *next_task;            /* all tasks with a pid */
+	struct task *next_sleep;           /* sorted by wake_tick */
+	u32 wake_tick;
+	bool timed;                        /* on the list of sleepers */
+	struct wait_queue *waiting;
+	u32 utime, stime, switches;
+	u64 cycles, switched_in;
+	u32 exit_code;                     /* as waitpid reports it */
+	u32 exit_order;                    /* 1 = the first process to end */
+	bool collected;                    /* somebody has its exit code from waitpid */
+
+	u32 pending, blocked, saved_blocked;
+	bool restore_blocked;              /* sigsuspend: put saved_blocked back once the handler's frame is built */
+	struct kernel_sigaction action[ABI_NSIG];
+	struct { s32 code; u32 value; } info[ABI_NSIG];    /* value: the sender's pid or the faulting address */
+	u32 trap, error, cr2;              /* last exception, for sigcontext */
+
+	struct fxsave fpu;
+};
+
+static inline struct task *get_current(void)
+{
+	u32 esp;
+	asm volatile("movl %%esp, %0" : "=r"(esp));
+	return (struct task *)(esp & ~(STACK_SIZE - 1));
+}
+#define current get_current()
+static inline struct pt_regs *task_regs(struct task *t) { return (struct pt_regs *)t->esp0 - 1; }
+
+/* sched.c */
+#define DEFAULT_SLICE 6
+extern u32 switch_count, bottom_half_pending;
+extern struct task *task_list;
+void sched_init(void);
+void schedule(void);                       /* interrupts off */
+void wake_up(struct task *t);
+void sched_remove(struct task *t);
+void sched_tick(void);
+void sched_set(struct task *t, u32 policy, u32 priority);
+void sched_yield(void);
+void cpu_idle(void) __attribute__((noreturn));
+
+/* sleep.c */
+struct wait_queue { struct task *waiter[32]; u32 count; };
+void sleep_on(struct wait_queue *q);       /* interrupts off; returns after wake_all() or a signal */
+void wake_all(struct wait_queue *q);
+s32  sleep_ticks(u32 n);                   /* ticks left (a signal came) or 0 */
+void sleep_tick(void);
+void sleep_cancel(struct task *t);
+bool signal_waiting(const struct task *t);
+
+/* process.c */
+extern struct wait_queue exit_wait;
+struct task *task_create(const char *name);
+void process_start(const struct module *m);
+struct task *find_task(u32 pid);
+void __attribute__((noreturn)) do_exit(u32 code);
+u32 elf_load(struct mm *mm, const struct module *m);
+
+/* address_space.c */
+#define MAX_VMA 32
+struct vma { u32 start, end; bool writable, shared; };
+struct mm { u32 *pgd; u32 brk_start, brk; u32 count; struct vma vma[MAX_VMA]; };
+extern u32 template_pgd[1024];
+extern u32 *loaded_pgd;                    /* what CR3 holds, in the direct map */
+extern u32 cr3_write_count;
+void load_page_directory(u32 *pgd);
+struct mm *mm_create(void);
+void mm_destroy(struct mm *mm);
+s32  mm_add(struct mm *mm, u32 start, u32 end, bool writable, bool shared);
+s32  mm_remove(struct mm *mm, u32 start, u32 end);
+u32  mm_find_gap(struct mm *mm, u32 length);
+struct vma *mm_find(struct mm *mm, u32 address);
+s32  mm_map_page(struct mm *mm, u32 address, u32 phys, u32 bits);
+void *mm_touch(struct mm *mm, u32 address);    /* the page under a user address, allocated if it was not there */
+
+/* page_fault.c */
+void page_fault(struct pt_regs *regs);
+
+/* fpu.c: lazy. fpu_owner's state is in the registers; CR0.TS is set while another task runs */
+extern struct task *fpu_owner;
+void fpu_init(void);
+void fpu_switch(struct task *next);
+void fpu_not_available(void);              /* #NM */
+void fpu_save(struct task *t);             /* make t->fpu current */
+void fpu_forget(struct task *t);           /* drop the registers: t->fpu was rewritten, or t ends */
+
+/* signal.c, sigframe.c */
+#define ERESTARTSYS 512                    /* never seen by programs: run the call again, or -EINTR if a handler runs */
+s32  send_signal(struct task *t, u32 sig, s32 code, u32 value);
+void force_signal(u32 sig, s32 code, u32 address);
+void do_signal(struct pt_regs *regs);
+s32  setup_frame(struct pt_regs *regs, u32 sig, u32 old_mask, s32 code, u32 value);
+void recalc_signals(struct task *t);
+
+/* trap.c, entry.S, switch.S */
+void exit_to_user(struct pt_regs *regs);
+void handle_exception(struct pt_regs *regs);
+void handle_irq(struct pt_regs *regs);
+void ret_to_user(void);
+void switch_stack(u32 *save_esp, u32 esp);
+u32  copy_user(void *to, const void *from, u32 n);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * page_fault.c - #PF (vector 14).
+ *
+ *   from ring 3, in a VMA, page absent ............ allocate a zero page, retry
+ *   from ring 3, in an extension, anything else ... abort the upcall
+ *   from ring 3, otherwise ........................ SIGSEGV
+ *   from ring 0, in copy_user() ................... demand page, or continue at the fix-up (-EFAULT)
+ *   from ring 0, otherwise ........................ panic
+ */
+#include "uls.h"
+
+/* A page that is present cannot be repaired: it was a protection fault. */
+static bool demand_page(u32 address, u32 error)
+{
+	struct mm *mm = current->mm;
+	if (!mm || (error & PF_P))
+		return false;
+	struct vma *v = mm_find(mm, address);
+	if (!v || ((error & PF_W) && !v->writable))
+		return false;
+	return mm_touch(mm, address) != 0;
+}
+
+void page_fault(struct pt_regs *regs)
+{
+	u32 address = read_cr2();
+	if (regs->eflags & EFLAGS_IF)           /* CR2 is safe now: interrupts may come again */
+		sti();
+
+	if (!user_mode(regs)) {
+		u32 fixup = find_fixup(regs->eip);
+		if (!fixup)
+			panic_regs("page fault in the kernel", regs);
+		if (address >= KERNEL_BASE || !demand_page(address, regs->error))
+			regs->eip = fixup;
+		return;
+	}
+	if (current->ext) {
+		current->cr2 = address;
+		extension_abort("#PF", regs);
+	}
+	if (demand_page(address, regs->error))
+		return;
+	current->trap = 14;
+	current->error = regs->error;
+	current->cr2 = address;
+	force_signal(SIGSEGV, regs->error & PF_P ? SEGV_ACCERR : SEGV_MAPERR, address);
+}

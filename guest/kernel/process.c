@@ -1,0 +1,185 @@
+/*
+ * process.c - processes from boot modules, their end, and waiting for it.
+ *
+ * A module's string is `name [prio=N] arguments...`. Some loaders (QEMU, GRUB legacy) put the file name in front: a
+ * first word that looks like one is skipped.
+ */
+#include "uls.h"
+
+#define STACK_TOP   KERNEL_BASE
+#define STACK_LIMIT 0x100000                /* 1 MB, allocated page by page as it is touched */
+#define MAX_ARGS    32
+
+struct wait_queue exit_wait;
+static u32 last_pid, exit_count, bad_modules;
+
+struct task *task_create(const char *name)
+{
+	_Static_assert(offsetof(struct task, work) == TASK_WORK && offsetof(struct task, flags) == TASK_FLAGS, "layout.h");
+	_Static_assert(sizeof(struct task) < 2560, "leave room for the kernel stack");
+	struct task *t = alloc_pages(1);
+	if (!t)
+		panic("out of memory");
+	memset(t, 0, sizeof(*t));
+	copy_string(t->name, name, sizeof(t->name));
+	t->esp0 = (u32)t + STACK_SIZE;
+	t->slice = t->slice_left = DEFAULT_SLICE;
+	t->state = TASK_SLEEPING;
+	return t;
+}
+
+struct task *find_task(u32 pid)
+{
+	for (struct task *t = task_list; t; t = t->next_task)
+		if (t->pid == pid)
+			return t;
+	return 0;
+}
+
+/* Push bytes on a stack that is not mapped here: through the direct map. */
+static u32 push_bytes(struct mm *mm, u32 sp, const void *from, u32 n)
+{
+	for (u32 i = 0; i < n; i++)
+		*(char *)mm_touch(mm, sp - n + i) = ((const char *)from)[i];
+	return sp - n;
+}
+
+/* Linux's start: ESP -> argc, argv[0..argc-1], 0, (environment) 0, (auxiliary vector) 0, 0 */
+static u32 build_stack(struct mm *mm, u32 argc, char argv[][64])
+{
+	u32 pointer[MAX_ARGS + 5], sp = STACK_TOP - 16;
+	memset(pointer, 0, sizeof(pointer));
+	for (u32 i = 0; i < argc; i++)
+		pointer[1 + i] = sp = push_bytes(mm, sp, argv[i], strlen(argv[i]) + 1);
+	pointer[0] = argc;
+	u32 n = (argc + 5) * 4;
+	sp = ALIGN_DOWN(sp - n, 16);
+	return push_bytes(mm, sp + n, pointer, n);
+}
+
+static bool is_file_name(const char *word)
+{
+	u32 n = strlen(word);
+	for (u32 i = 0; i < n; i++)
+		if (word[i] == '/')
+			return true;
+	return n > 4 && !strcmp(word + n - 4, ".elf");
+}
+
+static u32 split(const char *s, char words[][64])
+{
+	u32 n = 0;
+	while (n < MAX_ARGS) {
+		while (*s == ' ')
+			s++;
+		if (!*s)
+			break;
+		u32 k = 0;
+		for (; *s && *s != ' '; s++)
+			if (k < 63)
+				words[n][k++] = *s;
+		words[n++][k] = 0;
+	}
+	return n;
+}
+
+bool module_is_sandbox(const struct module *m);
+static char words[MAX_ARGS][64];
+
+bool module_is_sandbox(const struct module *m)
+{
+	u32 n = split(m->string, words), at = n > 1 && is_file_name(words[0]);
+	return n && !strcmp(words[at], "sandbox");
+}
+
+void process_start(const struct module *m)
+{
+	u32 n = split(m->string, words), first = n > 1 && is_file_name(words[0]), priority = 0;
+	if (n == 0) {
+		copy_string(words[0], "process", 64);
+		n = 1;
+	}
+	if (n > first + 1 && !strncmp(words[first + 1], "prio=", 5)) {
+		priority = parse_number(words[first + 1] + 5);
+		memcpy(words[first + 1], words[first], 64);         /* the name moves up over it */
+		first++;
+	}
+
+	struct mm *mm = mm_create();
+	u32 entry = elf_load(mm, m);
+	if (!entry || mm_add(mm, STACK_TOP - STACK_LIMIT, STACK_TOP, true, false) < 0) {
+		printk("module %s: not an executable for this kernel\n", words[first]);
+		mm_destroy(mm);
+		bad_modules++;
+		return;
+	}
+	struct task *t = task_create(words[first]);
+	t->mm = mm;
+	t->pid = ++last_pid;
+
+	struct pt_regs *regs = task_regs(t);
+	memset(regs, 0, sizeof(*regs));
+	regs->ds = regs->es = regs->ss = SEL_USER_DS;
+	regs->cs = SEL_USER_CS;
+	regs->eip = entry;
+	regs->esp = build_stack(mm, n - first, &words[first]);
+	regs->eflags = EFLAGS_IF | 2;
+
+	/* The switch frame (switch.S) under it returns straight to the way out. */
+	u32 *frame = (u32 *)regs - 7;
+	memset(frame, 0, 6 * 4);
+	frame[6] = (u32)ret_to_user;
+	t->esp = (u32)frame;
+
+	struct task **end = &task_list;
+	while (*end)
+		end = &(*end)->next_task;
+	*end = t;
+	if (priority)
+		sched_set(t, SCHED_RR, priority > 99 ? 99 : priority);
+	printk("process %u: %s, %u KB%s", t->pid, t->name, (m->end - m->start + 1023) / 1024, priority ? "" : "\n");
+	if (priority)
+		printk(", real-time priority %u\n", t->priority);
+	wake_up(t);
+}
+
+/* Of the processes that did not exit with 0, the first to end; killed by a signal counts as 128 + signal, a module
+ * that could not be started as 127. */
+static u32 final_status(void)
+{
+	u32 status = 0, order = ~0u;
+	if (bad_modules)
+		return 127;
+	for (struct task *t = task_list; t; t = t->next_task)
+		if (t->exit_code && t->exit_order < order && !(options.unwaited && t->collected)) {
+			order = t->exit_order;
+			status = t->exit_code & 0x7f ? 128 + (t->exit_code & 0x7f) : t->exit_code >> 8;
+		}
+	return status;
+}
+
+/* code as waitpid() reports it: status << 8, or the signal that killed it */
+void do_exit(u32 code)
+{
+	struct task *t = current;
+	sti();
+	extension_release(t);
+	fpu_forget(t);
+	mm_destroy(t->mm);
+	t->mm = 0;
+	cli();
+	t->exit_code = code;
+	t->state = TASK_ZOMBIE;
+	if (t->flags & TASK_SANDBOX_OPEN)
+		sandbox_close();
+	t->flags = 0;
+	t->exit_order = ++exit_count;
+	wake_all(&exit_wait);
+	if (exit_count == last_pid) {
+		u32 status = final_status();
+		printk("all processes have exited, status %u\n", status);
+		machine_exit(status);
+	}
+	schedule();
+	panic("a zombie runs");
+}

@@ -1,0 +1,212 @@
+/* syscall.c - the tables, and the calls about processes, time and scheduling. */
+#include "uls.h"
+
+/* getpid() in an extension is its creator's: same credentials. */
+static struct task *process(void) { return current->ext ? current->ext->owner : current; }
+
+static s32 sys_getpid(void) { return (s32)process()->pid; }
+
+static s32 sys_exit(u32 status)
+{
+	if (current->ext)
+		extension_abort("called exit", 0);
+	do_exit((status & 0xff) << 8);
+}
+
+static s32 sys_read(u32 fd, u32 buf, u32 n)
+{
+	char line[256];
+	if (fd != 0)
+		return -EBADF;
+	if (n == 0)
+		return 0;
+	s32 got = console_read(line, n < sizeof(line) ? n : sizeof(line));
+	return got > 0 && copy_to_user(buf, line, (u32)got) < 0 ? -EFAULT : got;
+}
+
+static s32 sys_write(u32 fd, u32 buf, u32 n)
+{
+	char part[128];
+	if (fd != 1 && fd != 2)
+		return -EBADF;
+	if (n > 0x7fffffff)
+		return -EINVAL;
+	for (u32 done = 0; done < n;) {
+		u32 k = n - done < sizeof(part) ? n - done : sizeof(part);
+		if (copy_from_user(part, buf + done, k) < 0)
+			return done ? (s32)done : -EFAULT;
+		for (u32 i = 0; i < k; i++)
+			console_putc(part[i]);
+		done += k;
+	}
+	return (s32)n;
+}
+
+static s32 sys_waitpid(s32 pid, u32 status, u32 options_)
+{
+	struct task *t = pid > 0 ? find_task((u32)pid) : 0;
+	s32 result = pid;
+	if (!t || t == process())
+		return -ECHILD;
+	u32 flags = irq_save();
+	while (t->state != TASK_ZOMBIE && result == pid) {
+		if (options_ & WNOHANG)
+			result = 0;
+		else if (signal_waiting(current))
+			result = -ERESTARTSYS;
+		else
+			sleep_on(&exit_wait);
+	}
+	if (result > 0)
+		t->collected = true;
+	irq_restore(flags);
+	if (result > 0 && status && copy_to_user(status, &t->exit_code, 4) < 0)
+		return -EFAULT;
+	return result;
+}
+
+static s32 sys_times(u32 to)
+{
+	struct task *t = process();
+	struct abi_tms tms = { (s32)t->utime, (s32)t->stime, 0, 0 };
+	if (to && copy_to_user(to, &tms, sizeof(tms)) < 0)
+		return -EFAULT;
+	return (s32)(ticks & 0x7fffffff);
+}
+
+/* One tick is added, as Linux does: the current one is already partly over. */
+static s32 sys_nanosleep(u32 request, u32 rest)
+{
+	struct abi_timespec ts;
+	const s32 tick_ns = 1000000000 / ABI_HZ;
+	if (copy_from_user(&ts, request, sizeof(ts)) < 0)
+		return -EFAULT;
+	if (ts.tv_sec < 0 || ts.tv_sec > 10000000 || ts.tv_nsec < 0 || ts.tv_nsec >= 1000000000)
+		return -EINVAL;
+	u32 n = (u32)ts.tv_sec * ABI_HZ + (u32)((ts.tv_nsec + tick_ns - 1) / tick_ns);
+	s32 left = sleep_ticks(n + (n != 0));
+	if (!left)
+		return 0;
+	ts.tv_sec = left / ABI_HZ;
+	ts.tv_nsec = left % ABI_HZ * tick_ns;
+	return rest && copy_to_user(rest, &ts, sizeof(ts)) < 0 ? -EFAULT : -EINTR;
+}
+
+static struct task *live_task(s32 pid)
+{
+	struct task *t = pid == 0 ? process() : pid > 0 ? find_task((u32)pid) : 0;
+	return t && t->state != TASK_ZOMBIE ? t : 0;
+}
+
+static s32 sys_setscheduler(s32 pid, u32 policy, u32 param)
+{
+	struct abi_sched_param p;
+	struct task *t = live_task(pid);
+	if (copy_from_user(&p, param, sizeof(p)) < 0)
+		return -EFAULT;
+	if (!t)
+		return -ESRCH;
+	if (policy > SCHED_RR || (policy == SCHED_OTHER ? p.sched_priority != 0 :
+				  p.sched_priority < 1 || p.sched_priority > 99))
+		return -EINVAL;
+	sched_set(t, policy, (u32)p.sched_priority);
+	return 0;
+}
+
+static s32 sys_getscheduler(s32 pid)
+{
+	struct task *t = live_task(pid);
+	return t ? (s32)t->policy : -ESRCH;
+}
+
+static s32 sys_sched_yield(void)
+{
+	sched_yield();
+	return 0;
+}
+
+static s32 sys_uls_pstat(s32 pid, u32 to)
+{
+	struct task *t = pid == 0 ? process() : pid > 0 ? find_task((u32)pid) : 0;
+	if (!t)
+		return -ESRCH;
+	struct uls_pstat s = { .pid = t->pid, .state = (u32)"RSTZ"[t->state], .policy = t->policy, .priority = t->priority,
+			       .timeslice = t->slice, .utime = t->utime, .stime = t->stime, .switches = t->switches };
+	u32 flags = irq_save();
+	s.cycles = t->cycles + (t == current ? rdtsc() - t->switched_in : 0);
+	irq_restore(flags);
+	memcpy(s.name, t->name, sizeof(s.name));
+	return copy_to_user(to, &s, sizeof(s));
+}
+
+static s32 sys_uls_timeslice(s32 pid, u32 n)
+{
+	struct task *t = live_task(pid);
+	if (!t)
+		return -ESRCH;
+	if (n == 0 || n > 1000)
+		return -EINVAL;
+	t->slice = n;
+	if (t->slice_left > n)
+		t->slice_left = n;
+	return 0;
+}
+
+static s32 sys_uls_sysinfo(u32 to)
+{
+	struct uls_sysinfo s = { options.flush, options.entry, ABI_HZ, boot.memory_top / 1024, ticks, switch_count,
+				 cr3_write_count, extension_count };
+	return copy_to_user(to, &s, sizeof(s));
+}
+
+s32 sys_sigreturn(void), sys_rt_sigreturn(void);
+s32 sys_pause(void), sys_kill(s32, u32), sys_sigaction(u32, u32, u32), sys_rt_sigaction(u32, u32, u32, u32);
+s32 sys_sigprocmask(u32, u32, u32), sys_rt_sigprocmask(u32, u32, u32, u32);
+s32 sys_sigsuspend(u32, u32, u32), sys_rt_sigsuspend(u32, u32);
+s32 sys_brk(u32), sys_mmap2(u32, u32, u32, u32, s32, u32), sys_munmap(u32, u32);
+s32 sys_uls_register(u32, u32), sys_uls_bind(u32, u32, u32), sys_uls_post(u32, u32), sys_uls_info(u32, u32);
+s32 sys_uls_bench(u32, u32, u32, u32), sys_uls_shm(u32, u32), sys_uls_return(void), sys_uls_unregister(u32);
+s32 sys_uls_lookup(u32);
+
+/* Called from entry.S with six arguments; each function takes as many as it wants. */
+const void *const linux_call_table[256] = {
+	[SYS_exit] = sys_exit,
+	[SYS_read] = sys_read,
+	[SYS_write] = sys_write,
+	[SYS_waitpid] = sys_waitpid,
+	[SYS_getpid] = sys_getpid,
+	[SYS_gettid] = sys_getpid,
+	[SYS_pause] = sys_pause,
+	[SYS_kill] = sys_kill,
+	[SYS_times] = sys_times,
+	[SYS_brk] = sys_brk,
+	[SYS_sigaction] = sys_sigaction,
+	[SYS_sigsuspend] = sys_sigsuspend,
+	[SYS_munmap] = sys_munmap,
+	[SYS_sigreturn] = sys_sigreturn,
+	[SYS_sigprocmask] = sys_sigprocmask,
+	[SYS_sched_setscheduler] = sys_setscheduler,
+	[SYS_sched_getscheduler] = sys_getscheduler,
+	[SYS_sched_yield] = sys_sched_yield,
+	[SYS_nanosleep] = sys_nanosleep,
+	[SYS_rt_sigreturn] = sys_rt_sigreturn,
+	[SYS_rt_sigaction] = sys_rt_sigaction,
+	[SYS_rt_sigprocmask] = sys_rt_sigprocmask,
+	[SYS_rt_sigsuspend] = sys_rt_sigsuspend,
+	[SYS_mmap2] = sys_mmap2,
+};
+
+const void *const uls_call_table[16] = {
+	[SYS_uls_register - 0x200] = sys_uls_register,
+	[SYS_uls_bind - 0x200] = sys_uls_bind,
+	[SYS_uls_post - 0x200] = sys_uls_post,
+	[SYS_uls_info - 0x200] = sys_uls_info,
+	[SYS_uls_bench - 0x200] = sys_uls_bench,
+	[SYS_uls_shm - 0x200] = sys_uls_shm,
+	[SYS_uls_return - 0x200] = sys_uls_return,
+	[SYS_uls_unregister - 0x200] = sys_uls_unregister,
+	[SYS_uls_lookup - 0x200] = sys_uls_lookup,
+	[SYS_uls_pstat - 0x200] = sys_uls_pstat,
+	[SYS_uls_timeslice - 0x200] = sys_uls_timeslice,
+	[SYS_uls_sysinfo - 0x200] = sys_uls_sysinfo,
+};

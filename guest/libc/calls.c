@@ -1,0 +1,122 @@
+/* calls.c - the system calls as C functions: -1 and errno on an error. */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <syscall.h>
+#include <time.h>
+#include <uls.h>
+#include <unistd.h>
+
+int errno;
+syscall_entry_t syscall_entry = syscall_sysenter;
+
+long __result(long value)
+{
+	if (value < 0 && value >= -4095) {
+		errno = -value;
+		return -1;
+	}
+	return value;
+}
+
+#define CALL(n, a, b, c, d) \
+	__result(syscall_entry(n, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0))
+
+void _exit(int status)
+{
+	for (;;)
+		CALL(SYS_exit, status, 0, 0, 0);
+}
+
+void exit(int status) { _exit(status); }
+
+ssize_t read(int fd, void *buffer, size_t n) { return CALL(SYS_read, fd, buffer, n, 0); }
+ssize_t write(int fd, const void *buffer, size_t n) { return CALL(SYS_write, fd, buffer, n, 0); }
+int getpid(void) { return CALL(SYS_getpid, 0, 0, 0, 0); }
+int pause(void) { return CALL(SYS_pause, 0, 0, 0, 0); }
+int kill(int pid, int sig) { return CALL(SYS_kill, pid, sig, 0, 0); }
+int raise(int sig) { return kill(getpid(), sig); }
+int sched_yield(void) { return CALL(SYS_sched_yield, 0, 0, 0, 0); }
+int waitpid(int pid, int *status, int options) { return CALL(SYS_waitpid, pid, status, options, 0); }
+long times(struct abi_tms *buffer) { return CALL(SYS_times, buffer, 0, 0, 0); }
+
+int nanosleep(const struct timespec *wanted, struct timespec *rest)
+{
+	return CALL(SYS_nanosleep, wanted, rest, 0, 0);
+}
+
+int sched_setscheduler(int pid, int policy, const struct sched_param *p)
+{
+	return CALL(SYS_sched_setscheduler, pid, policy, p, 0);
+}
+
+int sched_getscheduler(int pid) { return CALL(SYS_sched_getscheduler, pid, 0, 0, 0); }
+
+/* The kernel answers with the break there is now, so failure shows as a break that is not the wanted one. */
+int brk(void *end)
+{
+	if ((void *)CALL(SYS_brk, end, 0, 0, 0) == end)
+		return 0;
+	errno = ENOMEM;
+	return -1;
+}
+
+void *sbrk(long increment)
+{
+	char *old = (char *)CALL(SYS_brk, 0, 0, 0, 0);
+
+	if (increment && brk(old + increment))
+		return (void *)-1;
+	return old;
+}
+
+void *mmap(void *address, size_t length, int prot, int flags, int fd, long pages)
+{
+	return (void *)__result(syscall_entry(SYS_mmap2, (long)address, length, prot, flags, fd, pages));
+}
+
+int munmap(void *address, size_t length) { return CALL(SYS_munmap, address, length, 0, 0); }
+
+int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+	return CALL(SYS_sigprocmask, how, set, old, 0);
+}
+
+int sigsuspend(const sigset_t *mask) { return CALL(SYS_sigsuspend, 0, 0, *mask, 0); }
+
+extern void __sigreturn_restorer(void), __rt_sigreturn_restorer(void);
+
+int sigaction(int sig, const struct sigaction *action, struct sigaction *old)
+{
+	struct kernel_sigaction in, out;
+
+	if (action) {
+		in.handler = (abi_u32)action->sa_handler;
+		in.flags = action->sa_flags | SA_RESTORER;
+		in.restorer = (abi_u32)(action->sa_flags & SA_SIGINFO ? __rt_sigreturn_restorer : __sigreturn_restorer);
+		in.mask[0] = action->sa_mask;
+		in.mask[1] = 0;
+	}
+	long r = CALL(SYS_rt_sigaction, sig, action ? &in : 0, old ? &out : 0, 8);
+	if (r == 0 && old) {
+		old->sa_handler = (void (*)(int))out.handler;
+		old->sa_flags = out.flags & ~SA_RESTORER;
+		old->sa_mask = out.mask[0];
+	}
+	return r;
+}
+
+int uls_register(const char *name) { return CALL(SYS_uls_register, name, 0, 0, 0); }
+int uls_unregister(int id) { return CALL(SYS_uls_unregister, id, 0, 0, 0); }
+int uls_lookup(const char *name) { return CALL(SYS_uls_lookup, name, 0, 0, 0); }
+int uls_bind(int id, int source, int period) { return CALL(SYS_uls_bind, id, source, period, 0); }
+int uls_post(int id, abi_u32 value) { return CALL(SYS_uls_post, id, value, 0, 0); }
+int uls_info(int id, struct uls_info *info) { return CALL(SYS_uls_info, id, info, 0, 0); }
+int uls_bench(int op, int id, int n, struct uls_stamp *s) { return CALL(SYS_uls_bench, op, id, n, s); }
+void *uls_shm(const char *name, size_t length) { return (void *)CALL(SYS_uls_shm, name, length, 0, 0); }
+int uls_sysinfo(struct uls_sysinfo *info) { return CALL(SYS_uls_sysinfo, info, 0, 0, 0); }
+int uls_pstat(int pid, struct uls_pstat *stat) { return CALL(SYS_uls_pstat, pid, stat, 0, 0); }
+int uls_timeslice(int pid, int ticks) { return CALL(SYS_uls_timeslice, pid, ticks, 0, 0); }

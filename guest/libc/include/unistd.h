@@ -1,0 +1,12 @@
+#ifndef UNISTD_H
+#define UNISTD_H
+#include <sys/types.h>
+
+void _exit(int status) __attribute__((noreturn));
+ssize_t read(int fd, void *buffer, size_t n);
+ssize_t write(int fd, const void *buffer, size_t n);
+int getpid(void);
+int pause(void);
+int brk(void *end);
+void *sbrk(long increment);
+#endif

@@ -1,0 +1,82 @@
+# userland.mk - libc, programs and extensions; included by guest/Makefile, or run alone from guest/:
+#
+#     make -f userland.mk userland          -> build/*.elf (programs), build/*.o (extensions), build/sandbox.elf
+#
+# One compiler for everybody (the ziglang package), and every path mapped away: the same source gives the same bytes,
+# and so the same cycles, in whatever folder it is built.
+
+PYTHON ?= python3
+ZIG    ?= $(PYTHON) -m ziglang
+BUILD  ?= build
+
+# From guest/Makefile when included by it. The zig default for x86 has SSE2; compiled code must not use MMX or SSE: a
+# Pentium Pro has neither, and a handler would change registers that the interrupted code may be using.
+ifndef GUEST_TARGET
+GUEST_TARGET := -target x86-freestanding-none -mcpu=i686
+ZIG_LIB      := $(shell $(ZIG) env | sed -n 's/.*lib_dir *[=:] *"\(.*\)".*/\1/p;s/.*"lib_dir": *"\(.*\)".*/\1/p')
+GUEST_MAPS   := -ffile-prefix-map=$(CURDIR)=guest -ffile-prefix-map=$(ZIG_LIB)=zig -fdebug-compilation-dir=guest
+endif
+U_FLAGS = $(GUEST_TARGET) -std=gnu11 -O2 -g -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-sse -mno-mmx \
+          -fno-sanitize=all -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-builtin -nostdlib \
+          -Wall -Wextra -Werror $(GUEST_MAPS) -Iinclude -Ilibc/include -Itesting
+
+U_LIBC     = crt0.S start.c syscall.S cpu.S calls.c string.c int64.c number.c malloc.c printf.c
+# A program is programs/NAME.c, or a folder programs/NAME with several .c and .S files.
+U_SOURCES  = $(wildcard programs/$(1).c programs/$(1)/*.c programs/$(1)/*.S)
+U_PROGRAMS = $(patsubst programs/%.c,%,$(wildcard programs/*.c)) \
+             $(patsubst programs/%/,%,$(sort $(dir $(wildcard programs/*/*.c))))
+U_EXTS     = $(basename $(notdir $(wildcard extensions/*.c)))
+U_HEADERS  = $(wildcard libc/include/*.h libc/include/sys/*.h include/ringtoll/*.h programs/*/*.h testing/*.h)
+
+U_TESTING  = $(patsubst %,$(BUILD)/%.o,$(sort $(wildcard testing/*.c testing/*.S)))
+U_LIBC_O   = $(patsubst %,$(BUILD)/libc/%.o,$(U_LIBC))
+U_ELFS     = $(patsubst %,$(BUILD)/%.elf,$(U_PROGRAMS))
+U_EXT_O    = $(patsubst %,$(BUILD)/%.o,$(U_EXTS) runtime)
+
+.PHONY: all userland
+all: userland
+userland: $(U_ELFS) $(U_EXT_O) $(BUILD)/sandbox.elf
+
+$(BUILD)/libc/%.o: libc/% $(U_HEADERS) userland.mk
+	@mkdir -p $(@D)
+	$(ZIG) cc $(U_FLAGS) -c $< -o $@
+
+$(BUILD)/programs/%.o: programs/% $(U_HEADERS) userland.mk
+	@mkdir -p $(@D)
+	$(ZIG) cc $(U_FLAGS) -c $< -o $@
+
+$(BUILD)/testing/%.o: testing/% $(U_HEADERS) userland.mk
+	@mkdir -p $(@D)
+	$(ZIG) cc $(U_FLAGS) -c $< -o $@
+
+# An archive, so that a program gets only what it uses.
+$(BUILD)/testing.a: $(U_TESTING)
+	rm -f $@
+	$(ZIG) ar rcsD $@ $^
+
+define U_PROGRAM
+$(BUILD)/$(1).elf: $(patsubst programs/%,$(BUILD)/programs/%.o,$(sort $(call U_SOURCES,$(1)))) $(U_LIBC_O) $(BUILD)/testing.a libc/program.ld
+	$$(ZIG) cc $$(GUEST_TARGET) -nostdlib -static -fno-pie -Wl,-T,libc/program.ld \
+		-Wl,--build-id=none,--no-eh-frame-hdr -o $$@ $$(filter %.o %.a,$$^)
+endef
+$(foreach p,$(U_PROGRAMS),$(eval $(call U_PROGRAM,$(p))))
+
+$(BUILD)/extensions/%.o: extensions/% $(U_HEADERS) userland.mk
+	@mkdir -p $(@D)
+	$(ZIG) cc $(U_FLAGS) -c $< -o $@
+
+$(patsubst %,$(BUILD)/%.o,$(filter-out sleeper,$(U_EXTS))): $(BUILD)/%.o: $(BUILD)/extensions/%.c.o
+	cp $< $@
+
+# An extension with libc's system calls: one relocatable file from several, as the sandbox linker wants it.
+$(BUILD)/sleeper.o: $(patsubst %,$(BUILD)/%.o,extensions/sleeper.c libc/calls.c libc/syscall.S)
+	$(ZIG) cc $(GUEST_TARGET) -nostdlib -r -o $@ $^
+
+# The runtime: return stubs, and those parts of libc that have no data and that compilers call on their own.
+$(BUILD)/runtime.o: $(patsubst %,$(BUILD)/%.o,extensions/runtime.S libc/string.c libc/int64.c)
+	$(ZIG) cc $(GUEST_TARGET) -nostdlib -r -o $@ $^
+
+# The one image of all extensions that the tests and benchmarks use.
+$(BUILD)/sandbox.elf: $(U_EXT_O) $(wildcard ../loader/sandbox*.py)
+	PYTHONPATH=.. $(PYTHON) -m loader.sandbox $@ --runtime $(BUILD)/runtime.o \
+		$(foreach e,$(U_EXTS),$(e)=$(BUILD)/$(e).o)
