@@ -26,7 +26,7 @@ MEANING = {
     ExitStatus.OK: "the command did what it was asked (for `boot`: the guest said 0)",
     ExitStatus.USAGE: "the command line is wrong: an unknown option, value or profile",
     ExitStatus.IMAGE_REFUSED: "the image, a module or an extension was refused before anything ran",
-    ExitStatus.TRIPLE_FAULT: "triple fault: neither an exception nor the double fault after it could be delivered",
+    ExitStatus.TRIPLE_FAULT: "triple fault: an exception met no handler, nor did the double fault",
     ExitStatus.UNMAPPED_EXECUTION: "the guest executed an address where there is no memory",
     ExitStatus.HALTED: "HLT with interrupts off and nothing pending: the guest can never go on",
     ExitStatus.CYCLE_LIMIT: "the limit of --max-cycles was reached",

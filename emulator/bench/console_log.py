@@ -5,6 +5,8 @@
     BENCH-BEGIN uls runs=100 dpages=56 cpages=40     conditions, as name=value
     BENCH raw_upcall 0 812345 814845                 row, run, TSC before, TSC after
     BENCH tlb_flush_reload 0 a0 a1 b0 b1             paired: (a1 - a0) - (b1 - b0)
+    BENCH-SKIP row reason                            a row that could not be measured
+    BENCH-NOTE text                                  for the notes of the report
     BENCH-END
 
 Everything else is the guest's own talk and passes by; the last lines of it go into error messages.
@@ -50,6 +52,8 @@ class ConsoleLog:
     conditions: dict[str, str] = field(default_factory=dict)
     runs: dict[str, list[Run]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
     talk: deque[str] = field(default_factory=lambda: deque(maxlen=12))
     _pending: bytearray = field(default_factory=bytearray)
 
@@ -91,6 +95,10 @@ class ConsoleLog:
                 self._begin(words[1:])
             case ["BENCH"] if self.begun and not self.ended:
                 self._run(line, words[1:])
+            case ["BENCH-NOTE"]:
+                self.notes.append(f"The guest says: {' '.join(words[1:])}.")
+            case ["BENCH-SKIP"]:
+                self.skipped.append(f"Not measured, {' '.join(words[1:2])}: {' '.join(words[2:])}.")
             case ["BENCH-END"]:
                 self.ended = True
             case _:

@@ -30,7 +30,7 @@ BENCHMARK = "uls"
 PROGRAM = "bench_uls"
 MEMORY_BYTES = 64 << 20
 DEFAULT_RUNS = 100
-MOST_RUNS = 4096
+MOST_RUNS = 2000  # as the guest program
 READINGS_PER_RUN = 160  # RDTSCs logged per run: all rows and pairs, warm-up, and the scheduler's own
 CYCLES = 10_000_000_000  # a benchmark that isn't over by then is wedged
 CYCLES_PER_RUN = 50_000_000
@@ -98,6 +98,7 @@ def compose(bundle: Bundle, options: Options) -> Image:
     modules = [
         Module("sandbox", sandbox.elf),
         Module(f"{PROGRAM} runs={options.runs}", bundle[f"{PROGRAM}.elf"]),
+        Module(f"{PROGRAM} receiver", bundle[f"{PROGRAM}.elf"]),  # the other process, for signal_different
     ]
     append = f"flush={options.flush} entry={options.entry}"
     return load_image(bundle[KERNEL], name=KERNEL, memory_bytes=MEMORY_BYTES, append=append, modules=modules)
@@ -124,7 +125,8 @@ def evaluate(log: ConsoleLog, snapshots: Snapshots, published: Published) -> lis
     measured = log.rows()
     known = [row.name for row in published.row]
     if missing := [row.name for row in published.row if row.published and row.name not in measured]:
-        raise BenchError(f"the guest did not measure {', '.join(missing)}")
+        why = "".join(f"\n  {skipped}" for skipped in log.skipped)
+        raise BenchError(f"the guest did not measure {', '.join(missing)}{why}")
     order = [name for name in known if name in measured] + [name for name in measured if name not in known]
     return [_row(measured[name], snapshots, published) for name in order]
 
@@ -167,5 +169,5 @@ def run_uls(
         image=ImageInfo(image.name, image.sha256),
         options={"flush": options.flush, "entry": options.entry, "runs": options.runs},
         rows=rows,
-        notes=compare(rows, published, profile, log.conditions),
+        notes=compare(rows, published, profile, log.conditions) + log.notes + log.skipped,
     )

@@ -43,7 +43,7 @@ def uls(
     profile: ProfileOption = DEFAULT_PROFILE,
     flush: Annotated[Flush, typer.Option(help="How sandbox pages are invalidated.")] = Flush.invlpg,
     entry: Annotated[Entry, typer.Option(help="How an upcall enters ring 3.")] = Entry.sysexit,
-    runs: Annotated[int, typer.Option(min=1, max=4096, help="Measurements of each operation.")] = 100,
+    runs: Annotated[int, typer.Option(min=1, max=2000, help="Measurements of each operation.")] = 100,
     json: JsonOption = None,
 ) -> None:
     """User-Level Sandboxing: what upcalls and signals cost, beside the published figures."""

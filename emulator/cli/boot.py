@@ -59,7 +59,13 @@ class Run:
         with contextlib.ExitStack() as stack:
             request = stack.enter_context(stopping(machine.request_stop))
             if self.serial == "stdio":
-                poll = stack.enter_context(keyboard(machine.serial_input))
+                keys = stack.enter_context(keyboard(machine.serial_input))
+
+                def poll() -> bool:
+                    if keys is not None:
+                        keys.poll()
+                    machine.interactive = keys is not None and keys.open
+                    return False
             else:
                 advance = stack.enter_context(progress(f"running {self.image.name}", max_cycles))
 

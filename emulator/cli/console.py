@@ -63,15 +63,14 @@ class SerialIn:
         self._descriptor = descriptor
         self._deliver = deliver
         self._next = 0.0
-        self._open = True
+        self.open = True
 
-    def poll(self) -> bool:
-        """Deliver what is there. Never asks the machine to stop (the answer is always False)."""
-        if self._open and (now := monotonic()) >= self._next:
+    def poll(self) -> None:
+        """Deliver what is there."""
+        if self.open and (now := monotonic()) >= self._next:
             self._next = now + POLL_SECONDS
             if select.select([self._descriptor], [], [], 0)[0]:
                 self._take()
-        return False
 
     def _take(self) -> None:
         try:
@@ -81,7 +80,7 @@ class SerialIn:
         if data:
             self._deliver(data)
         else:
-            self._open = False
+            self.open = False
 
 
 def _in_foreground(descriptor: int) -> bool:
@@ -92,7 +91,7 @@ def _in_foreground(descriptor: int) -> bool:
 
 
 @contextlib.contextmanager
-def keyboard(deliver: Callable[[bytes], None]) -> Iterator[Callable[[], bool]]:
+def keyboard(deliver: Callable[[bytes], None]) -> Iterator[SerialIn | None]:
     """Stdin for the guest: a terminal gives each key at once, unechoed, and is put back at the end.
 
     Ctrl-C stays the host's: it stops the run. A terminal that belongs to another job is left alone.
@@ -100,17 +99,17 @@ def keyboard(deliver: Callable[[bytes], None]) -> Iterator[Callable[[], bool]]:
     try:
         descriptor = sys.stdin.fileno()
     except (OSError, ValueError, AttributeError):  # stdin is closed
-        yield lambda: False
+        yield None
         return
     if not os.isatty(descriptor):
-        yield SerialIn(descriptor, deliver).poll
+        yield SerialIn(descriptor, deliver)
         return
     if not _in_foreground(descriptor):
-        yield lambda: False
+        yield None
         return
     before = termios.tcgetattr(descriptor)
     try:
         tty.setcbreak(descriptor, termios.TCSADRAIN)
-        yield SerialIn(descriptor, deliver).poll
+        yield SerialIn(descriptor, deliver)
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
