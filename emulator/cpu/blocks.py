@@ -68,6 +68,7 @@ class BlockStore:
             self.engine.jump((address - self.engine.registers.base(1)) & 0xFFFFFFFF)
             return -1
         symbol = self.symbols.find(address, code)
+        self.engine.state.symbols = len(self.symbols.names)
         key = (physical, code, bits, symbol)
         index = self._index.get(key)
         if index is None:
