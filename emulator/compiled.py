@@ -9,16 +9,18 @@ All integers are signed 64-bit: Numba turns int64-with-uint64 arithmetic into fl
 
 import ctypes
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import carray, cfunc, njit, types
 from numba.extending import intrinsic, overload
 
 from emulator.compile_cache import use_cache
 
 use_cache()
+
+Word: TypeAlias = Any  # a signed 64-bit integer, Python's or the compiler's
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,6 +33,16 @@ def compiled(function: F) -> F:
 def inlined(function: F) -> F:
     """Like `compiled`, for the few functions on the hot path: merged into their callers."""
     return njit(cache=True, error_model="numpy", forceinline=True)(function)  # type: ignore[no-any-return]
+
+
+def callback(signature: Any) -> Callable[[F], Any]:
+    """A C function for Unicorn to call, with its `address`."""
+    return cfunc(signature, cache=True)  # type: ignore[no-any-return]
+
+
+def for_python(signature: Any) -> Callable[[F], F]:
+    """A compiled function for Python to call; the signature is given, so nothing compiles at run time."""
+    return njit(signature, cache=True, error_model="numpy")  # type: ignore[no-any-return]
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -113,22 +125,22 @@ def store_i64(address: int, value: int) -> None:
     ctypes.c_int64.from_address(address).value = value
 
 
-@overload(load_u8, inline="always", strict=False)
+@overload(load_u8, inline="always", strict=False)  # type: ignore[untyped-decorator]
 def _load_u8(address: Any) -> Any:
     return lambda address: np.int64(carray(as_pointer(address), (1,), dtype=np.uint8)[0])
 
 
-@overload(load_u32, inline="always", strict=False)
+@overload(load_u32, inline="always", strict=False)  # type: ignore[untyped-decorator]
 def _load_u32(address: Any) -> Any:
     return lambda address: np.int64(carray(as_pointer(address), (1,), dtype=np.uint32)[0])
 
 
-@overload(load_i64, inline="always", strict=False)
+@overload(load_i64, inline="always", strict=False)  # type: ignore[untyped-decorator]
 def _load_i64(address: Any) -> Any:
     return lambda address: carray(as_pointer(address), (1,), dtype=np.int64)[0]
 
 
-@overload(store_u8, inline="always", strict=False)
+@overload(store_u8, inline="always", strict=False)  # type: ignore[untyped-decorator]
 def _store_u8(address: Any, value: Any) -> Any:
     def implementation(address: Any, value: Any) -> None:
         carray(as_pointer(address), (1,), dtype=np.uint8)[0] = np.uint8(value)
@@ -136,7 +148,7 @@ def _store_u8(address: Any, value: Any) -> Any:
     return implementation
 
 
-@overload(store_u32, inline="always", strict=False)
+@overload(store_u32, inline="always", strict=False)  # type: ignore[untyped-decorator]
 def _store_u32(address: Any, value: Any) -> Any:
     def implementation(address: Any, value: Any) -> None:
         carray(as_pointer(address), (1,), dtype=np.uint32)[0] = np.uint32(value)
@@ -144,7 +156,7 @@ def _store_u32(address: Any, value: Any) -> Any:
     return implementation
 
 
-@overload(store_i64, inline="always", strict=False)
+@overload(store_i64, inline="always", strict=False)  # type: ignore[untyped-decorator]
 def _store_i64(address: Any, value: Any) -> Any:
     def implementation(address: Any, value: Any) -> None:
         carray(as_pointer(address), (1,), dtype=np.int64)[0] = value

@@ -1,11 +1,11 @@
 """The machine: processor, memory, devices and time, and the run loop to the next event.
 
-         +-----------+   INTR    +-----+   IRQ   +--------------+
-         | Processor |<----------| PIC |<--------| PIT RTC COM1 |
-         +-----------+           +-----+         +--------------+
-            | cycles                                   ^
-            v            next deadline                 | due events
-       StateView.deadline <----------------------- EventQueue
+  +-----------+   INTR    +-----+   IRQ   +--------------+
+  | Processor |<----------| PIC |<--------| PIT RTC COM1 |
+  +-----------+           +-----+         +--------------+
+     | cycles                                   ^
+     v            next deadline                 | due events
+StateView.deadline <----------------------- EventQueue
 """
 
 from collections.abc import Callable
@@ -90,7 +90,13 @@ class Machine:
         self.clock = Clock(lambda: self.state.cycles, int(profile.mhz.value * 1_000_000))
         self.events = EventQueue()
         self.devices = PcDevices(
-            self.clock, self.events, self._transmit, self._set_intr, self._set_exit, self._set_reset, ram=memory_bytes
+            self.clock,
+            self.events,
+            self._transmit,
+            self._set_intr,
+            self._set_exit,
+            self._set_reset,
+            ram=memory_bytes,
         )
         self.symbols = SymbolTable()
         self._accounting = accounting
@@ -112,9 +118,19 @@ class Machine:
         self._code_frames = np.zeros(frames, dtype=np.uint8)
         self._ledger = np.zeros((SYMBOLS, 4, COUNT), dtype=np.int64)
         self._tsc = np.zeros((max(1, tsc_log), WORDS), dtype=np.int64)
-        s.reverse_map, s.write_epochs = int(self._reverse_map.ctypes.data), int(self._write_epochs.ctypes.data)
-        s.table_frames, s.code_frames = int(self._table_frames.ctypes.data), int(self._code_frames.ctypes.data)
-        s.ledger, s.tsc_log, s.tsc_capacity = int(self._ledger.ctypes.data), int(self._tsc.ctypes.data), tsc_log
+        s.reverse_map, s.write_epochs = (
+            int(self._reverse_map.ctypes.data),
+            int(self._write_epochs.ctypes.data),
+        )
+        s.table_frames, s.code_frames = (
+            int(self._table_frames.ctypes.data),
+            int(self._code_frames.ctypes.data),
+        )
+        s.ledger, s.tsc_log, s.tsc_capacity = (
+            int(self._ledger.ctypes.data),
+            int(self._tsc.ctypes.data),
+            tsc_log,
+        )
         s.symbols = 1
 
     def _make_processor(self) -> None:
@@ -164,7 +180,8 @@ class Machine:
         for segment in image.segments:
             if segment.end > self.ram.size:
                 raise MachineError(
-                    f"{image.name}: segment {segment.name} ends at {segment.end:#x}, memory at {self.ram.size:#x}"
+                    f"{image.name}: segment {segment.name} ends at {segment.end:#x}, "
+                    f"memory at {self.ram.size:#x}"
                 )
             self.ram.write(segment.address, segment.data)
             rest = segment.memory_size - len(segment.data)
@@ -177,7 +194,7 @@ class Machine:
         self.state.cr0 = self.processor.registers.control(0)
 
     def serial_input(self, data: bytes) -> None:
-        """Bytes for COM1. Taken in at the next look-up of the run loop; safe from a signal handler or thread."""
+        """Bytes for COM1, taken in when the run loop looks up; safe from a signal handler or thread."""
         self._input.append(bytes(data))
         self.state.deadline = 0
 
@@ -206,7 +223,10 @@ class Machine:
 
     def statistics(self) -> dict[str, int]:
         """Counts of the guest's events, all deterministic."""
-        named = {name: getattr(self.state, name) for name in ("instructions", "blocks", "reads", "writes", *STATISTICS)}
+        named = {
+            name: getattr(self.state, name)
+            for name in ("instructions", "blocks", "reads", "writes", *STATISTICS)
+        }
         return named | dict(sorted(self.processor.counts.items()))
 
     def host_statistics(self) -> dict[str, int]:
@@ -281,7 +301,9 @@ class Machine:
             self.processor.interrupt(self.devices.pic.acknowledge())
             return
         event = self.events.next_deadline()
-        if not self.processor.interrupts_enabled or (event is None and not self._input and not self.interactive):
+        if not self.processor.interrupts_enabled or (
+            event is None and not self._input and not self.interactive
+        ):
             state = "off" if not self.processor.interrupts_enabled else "on"
             raise GuestError(
                 "halted", f"HLT with interrupts {state} and nothing pending at {self.processor.where()}"

@@ -1,8 +1,8 @@
 """Decoded basic blocks: decoding a block the first time it runs, and taking back what a fault cut off.
 
-    block_table[physical address] -> record index -> alternative -> …   (compiled look-up, hooks.py)
-                                          ^
-    decode(linear, physical, size) -------+   here, in Python, once per distinct block
+block_table[physical address] -> record index -> alternative -> …   (compiled look-up, hooks.py)
+                                      ^
+decode(linear, physical, size) -------+   here, in Python, once per distinct block
 """
 
 from collections.abc import Callable

@@ -36,7 +36,30 @@ from emulator.cpu.registers import (
 
 DE, DB, NMI, BP, OF, BR, UD, NM, DF, _, TS, NP, SEGMENT, GP, PF, _, MF, AC, MC, XM = range(20)
 NAMES: Final = dict(
-    enumerate("#DE #DB NMI #BP #OF #BR #UD #NM #DF - #TS #NP #SS #GP #PF - #MF #AC #MC #XM".split())
+    enumerate(
+        [
+            "#DE",
+            "#DB",
+            "NMI",
+            "#BP",
+            "#OF",
+            "#BR",
+            "#UD",
+            "#NM",
+            "#DF",
+            "-",
+            "#TS",
+            "#NP",
+            "#SS",
+            "#GP",
+            "#PF",
+            "-",
+            "#MF",
+            "#AC",
+            "#MC",
+            "#XM",
+        ]
+    )
 )
 WITH_ERROR_CODE: Final = frozenset({DF, TS, NP, SEGMENT, GP, PF, AC})
 CONTRIBUTORY: Final = frozenset({DE, TS, NP, SEGMENT, GP})
@@ -128,7 +151,9 @@ class Delivery:
         self.read, self.write, self.eflags = read, write, eflags
         self.history: list[FaultRecord] = []
 
-    def deliver(self, vector: int, error: int | None, *, software: bool = False, external: bool = False) -> None:
+    def deliver(
+        self, vector: int, error: int | None, *, software: bool = False, external: bool = False
+    ) -> None:
         """Enter the handler of `vector`; faults on the way become double faults by SDM table 5-5.
 
         Raises: TripleFault, with `history` telling how it came to that.

@@ -1,4 +1,4 @@
-"""One Unicorn instance as an execution engine: memory, soft-TLB fills and hooks, nothing of the machine's policy.
+"""One Unicorn instance as an execution engine: memory, soft-TLB fills and hooks; no policy.
 
 Compiled callbacks get the address of the state record as their user data; rare events go to Python
 through `ctypes` callbacks that never let an exception into Unicorn.
@@ -54,7 +54,13 @@ _uclib = layout.uclib
 _uclib.uc_hook_add.restype = ctypes.c_int
 _uclib.uc_emu_start.restype = ctypes.c_int
 _VOID = None
-_i32, _u32, _i64, _u64, _ptr = ctypes.c_int32, ctypes.c_uint32, ctypes.c_int64, ctypes.c_uint64, ctypes.c_void_p
+_i32, _u32, _i64, _u64, _ptr = (
+    ctypes.c_int32,
+    ctypes.c_uint32,
+    ctypes.c_int64,
+    ctypes.c_uint64,
+    ctypes.c_void_p,
+)
 
 
 def _function_address(function: Any) -> int:
@@ -120,7 +126,9 @@ class Engine:
         s.ram, s.ram_size = self.ram.address, self.ram.size
         s.accounting = int(accounting)
 
-    def _hook(self, kind: int, callback: int, instruction: int | None = None, begin: int = 1, end: int = 0) -> None:
+    def _hook(
+        self, kind: int, callback: int, instruction: int | None = None, begin: int = 1, end: int = 0
+    ) -> None:
         handle = ctypes.c_size_t()
         arguments = [self._c, ctypes.byref(handle), _i32(kind), _ptr(callback), _ptr(self.state.address)]
         arguments += [_u64(begin), _u64(end)]
@@ -204,7 +212,7 @@ class Engine:
         self.uc.mmio_map(self.ram.size, size, read, None, write, None)
 
     def retranslate(self, address: int, size: int) -> None:
-        """Forget the translations of a range of linear addresses, from inside a block hook or between runs."""
+        """Forget translations of a range of linear addresses, in a block hook or between runs."""
         with contextlib.suppress(UcError):
             self.uc.ctl_remove_cache(address, address + size)
         self.state.fault = 0  # it may have asked for a fill that failed

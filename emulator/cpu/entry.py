@@ -1,7 +1,7 @@
 """The state in which a processor starts an image: what a boot loader leaves behind.
 
-    protected32   flat 4 GB segments from the hidden parts alone (no GDT), paging and interrupts off
-    real16        CS:IP as the image says, everything else 0, vector table at 0
+protected32   flat 4 GB segments from the hidden parts alone (no GDT), paging and interrupts off
+real16        CS:IP as the image says, everything else 0, vector table at 0
 """
 
 from typing import Final

@@ -12,7 +12,31 @@ from capstone import x86_const
 from emulator.cpu.registers import CS, DS, ES, FS, GS, HF_CS32, SS, Registers
 
 LOADS_SEGMENT: Final = frozenset(
-    "iretd iret retf lcall ljmp lar lsl verr verw les lds lss lfs lgs pop mov int int1 int3 into str ltr lldt".split()
+    [
+        "iretd",
+        "iret",
+        "retf",
+        "lcall",
+        "ljmp",
+        "lar",
+        "lsl",
+        "verr",
+        "verw",
+        "les",
+        "lds",
+        "lss",
+        "lfs",
+        "lgs",
+        "pop",
+        "mov",
+        "int",
+        "int1",
+        "int3",
+        "into",
+        "str",
+        "ltr",
+        "lldt",
+    ]
 )
 _SEGMENTS: Final = {
     x86_const.X86_REG_ES: ES, x86_const.X86_REG_CS: CS, x86_const.X86_REG_SS: SS,
@@ -20,7 +44,7 @@ _SEGMENTS: Final = {
 }  # fmt: skip
 _GENERAL: Final = {
     getattr(x86_const, f"X86_REG_E{name}"): number
-    for number, name in enumerate("AX CX DX BX SP BP SI DI".split())
+    for number, name in enumerate(["AX", "CX", "DX", "BX", "SP", "BP", "SI", "DI"])
 }
 
 
@@ -42,7 +66,9 @@ def loads_descriptor(registers: Registers, code: bytes, page: int) -> bool:
             memory = operand.mem
             address = memory.disp
             address += registers.general(_GENERAL[memory.base]) if memory.base in _GENERAL else 0
-            address += registers.general(_GENERAL[memory.index]) * memory.scale if memory.index in _GENERAL else 0
+            address += (
+                registers.general(_GENERAL[memory.index]) * memory.scale if memory.index in _GENERAL else 0
+            )
             segment = _SEGMENTS.get(memory.segment, DS)
             if (address + registers.base(segment)) & 0xFFFFF000 == page:
                 return False

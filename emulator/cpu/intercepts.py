@@ -12,6 +12,7 @@ from typing import Final
 
 from emulator.cpu import layout
 from emulator.cpu.decode import DecodedBlock
+from emulator.cpu.delivery import GP, Fault
 from emulator.cpu.kinds import (
     INTERCEPT_IN,
     INTERCEPT_INS,
@@ -20,7 +21,6 @@ from emulator.cpu.kinds import (
     INTERCEPT_RDMSR,
     INTERCEPT_WRMSR,
 )
-from emulator.cpu.delivery import GP, Fault
 from emulator.cpu.registers import EAX, ECX, EDX, HF_IOPL, HF_VM
 from emulator.timing.system_access import physical_address, system_read
 

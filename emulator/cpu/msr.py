@@ -1,4 +1,4 @@
-"""Model-specific registers that the machine has, by CPUID feature; any other is #GP(0) (SDM vol. 3B, app. B)."""
+"""The model-specific registers, by CPUID feature; any other is #GP(0) (SDM vol. 3B, app. B)."""
 
 from typing import Final
 

@@ -1,9 +1,9 @@
 """The processor: an engine, its modelled state, and what happens when the engine stops.
 
-    run() --> engine --> page fault       -> deliver 14
-                     --> #xx, INT n       -> deliver (inside the engine's interrupt hook)
-                     --> stop at a block  -> deadline or interrupt: the machine decides
-                     --> HLT              -> the machine skips to the next event
+run() --> engine --> page fault       -> deliver 14
+                 --> #xx, INT n       -> deliver (inside the engine's interrupt hook)
+                 --> stop at a block  -> deadline or interrupt: the machine decides
+                 --> HLT              -> the machine skips to the next event
 """
 
 from collections.abc import Callable
@@ -12,7 +12,17 @@ from typing import Final
 
 from emulator.cpu.blocks import BlockStore
 from emulator.cpu.cpuid import cpuid
-from emulator.cpu.delivery import DF, NAMES, PF, UD, WITH_ERROR_CODE, Delivery, Fault, FaultRecord, TripleFault
+from emulator.cpu.delivery import (
+    DF,
+    NAMES,
+    PF,
+    UD,
+    WITH_ERROR_CODE,
+    Delivery,
+    Fault,
+    FaultRecord,
+    TripleFault,
+)
 from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
 from emulator.cpu.implicit import loads_descriptor
 from emulator.cpu.msr import IA32_SYSENTER_CS, Msrs, UnknownMsr
@@ -20,8 +30,8 @@ from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, Registers
 from emulator.cpu.symbols import SymbolTable
 from emulator.memory.ram import PhysicalMemory
 from emulator.timing.causes import INTERRUPT
-from emulator.timing.fill import FAULT_PAGE, FAULT_UNMAPPED_FETCH
 from emulator.timing.costs import Costs
+from emulator.timing.fill import FAULT_PAGE, FAULT_UNMAPPED_FETCH
 from emulator.timing.schema import Profile
 from emulator.timing.state import FETCH, STOP_DEADLINE, STOP_ERROR, STOP_INTERRUPT, StateView
 from emulator.timing.system_access import charge_cause, physical_address, system_read, system_write
@@ -66,7 +76,11 @@ class Processor:
         self.registers: Registers = self.engine.registers
         self.costs = Costs.from_profile(profile)
         self.blocks = BlockStore(self.engine, self.costs, symbols)
-        self.msrs = Msrs(state, int(profile.cpuid.feature_edx.value), pentium4=int(profile.cpuid.signature.value) >> 8 & 15 == 15)
+        self.msrs = Msrs(
+            state,
+            int(profile.cpuid.feature_edx.value),
+            pentium4=int(profile.cpuid.signature.value) >> 8 & 15 == 15,
+        )
         self.delivery = Delivery(self.registers, self._read, self._write, self.engine.eflags)
         self.counts: dict[str, int] = {}
         self.intercepts = Intercepts(self)
@@ -106,7 +120,9 @@ class Processor:
     def _count(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1
 
-    def _deliver(self, vector: int, error: int | None, cost: int, *, software: bool = False, external: bool = False) -> None:
+    def _deliver(
+        self, vector: int, error: int | None, cost: int, *, software: bool = False, external: bool = False
+    ) -> None:
         s = self.state
         s.after = 0
         s.last_branch = 0

@@ -12,7 +12,7 @@ from emulator.cpu import layout
 ES, CS, SS, DS, FS, GS = range(6)
 EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI = range(8)
 REGISTER_NUMBERS: Final = {
-    name: number for number, name in enumerate("eax ecx edx ebx esp ebp esi edi".split())
+    name: number for number, name in enumerate(["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"])
 }
 
 TF: Final = 0x100
@@ -115,7 +115,7 @@ class Registers:
         return self._is_int.value != 0
 
     def clear_exception(self) -> None:
-        """The engine never clears these by itself (it doesn't deliver): the next fault would be a double one."""
+        """The engine, which doesn't deliver, never clears these: its next fault would be a double one."""
         self._old.value = -1
         self._is_int.value = 0
 

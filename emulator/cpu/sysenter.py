@@ -1,14 +1,14 @@
 """SYSENTER, which Unicorn 2.1.4 executes as a NOP (SDM vol. 2B, SYSENTER).
 
-    CS = SYSENTER_CS, flat, CPL 0     SS = SYSENTER_CS + 8, flat     ESP, EIP from the MSRs
-    IF, RF and VM cleared; nothing is saved
+CS = SYSENTER_CS, flat, CPL 0     SS = SYSENTER_CS + 8, flat     ESP, EIP from the MSRs
+IF, RF and VM cleared; nothing is saved
 """
 
 from typing import Any, Final
 
-from numba import carray, cfunc, types
+from numba import carray, types
 
-from emulator.compiled import load_u32, store_i64, store_u32
+from emulator.compiled import callback, load_u32, store_i64, store_u32
 from emulator.timing.state import STATE_POINTER
 
 CODE_FLAGS: Final = 0x00CF9B00  # 4 GB, 32-bit, execute/read, accessed, DPL 0
@@ -19,7 +19,7 @@ HF_CLEARED: Final = 0x3 | 0x8 | 0x40 | 0x20000
 HF_SET: Final = 0x10 | 0x20
 
 
-@cfunc(types.int64(types.int64, STATE_POINTER), cache=True)
+@callback(types.int64(types.int64, STATE_POINTER))
 def on_sysenter(engine: Any, state: Any) -> Any:
     """UC_HOOK_INSN for SYSENTER. A null SYSENTER_CS is #GP(0): `intercepts.py` sees to that first."""
     s = carray(state, (1,))[0]

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from emulator.compiled import compiled
+from emulator.compiled import Word, compiled
 from emulator.mmu.walk import RIGHT_BIG, RIGHT_GLOBAL
 
 ARRAY_SIZE: Final = 128  # room of one array in the state record
@@ -34,7 +34,7 @@ WHY_OTHER: Final = 4
 
 
 @compiled
-def probe(s: Any, side: int, page: int) -> int:
+def probe(s: Any, side: Word, page: Word) -> Word:
     """The entry that translates `page`, or -1. Changes nothing but the look-up hints."""
     entry = s.hint_4k[side, page & 255]
     if s.tlb_tag[entry] == page:
@@ -61,7 +61,7 @@ def probe(s: Any, side: int, page: int) -> int:
 
 
 @compiled
-def touch(s: Any, entry: int) -> None:
+def touch(s: Any, entry: Word) -> None:
     """Make a hit entry the youngest of its set, under LRU; FIFO keeps the age of insertion."""
     if not s.tlb_fifo[entry // ARRAY_SIZE]:
         s.tick += 1
@@ -69,7 +69,7 @@ def touch(s: Any, entry: int) -> None:
 
 
 @compiled
-def frame_of(s: Any, entry: int, page: int) -> int:
+def frame_of(s: Any, entry: Word, page: Word) -> Word:
     """The frame number to which an entry translates `page`."""
     if s.tlb_rights[entry] & RIGHT_BIG:
         return s.tlb_frame[entry] | (page & 0x3FF)
@@ -77,7 +77,7 @@ def frame_of(s: Any, entry: int, page: int) -> int:
 
 
 @compiled
-def reason(s: Any, side: int, page: int, big: bool) -> Any:
+def reason(s: Any, side: Word, page: Word, big: bool) -> Any:
     """Why `page` isn't in the TLB of this side."""
     if big:
         return np.int64(s.why_4m[side, page >> 10])
@@ -85,7 +85,7 @@ def reason(s: Any, side: int, page: int, big: bool) -> Any:
 
 
 @compiled
-def victim(s: Any, side: int, page: int, big: bool) -> int:
+def victim(s: Any, side: Word, page: Word, big: bool) -> Word:
     """The entry that `page` would replace: an invalid one of its set, else the oldest."""
     array = 2 * side + (1 if big else 0)
     tag = page >> 10 | BIG_TAG if big else page
@@ -101,7 +101,7 @@ def victim(s: Any, side: int, page: int, big: bool) -> int:
 
 
 @compiled
-def insert(s: Any, side: int, page: int, entry: int, translation: int) -> None:
+def insert(s: Any, side: Word, page: Word, entry: Word, translation: Word) -> None:
     """Fill `entry` (from `victim`) with the result of a successful walk for `page`."""
     rights = translation >> 20
     s.tick += 1
@@ -120,7 +120,7 @@ def insert(s: Any, side: int, page: int, entry: int, translation: int) -> None:
 
 
 @compiled
-def drop(s: Any, side: int, entry: int, why: int) -> None:
+def drop(s: Any, side: Word, entry: Word, why: Word) -> None:
     """Invalidate one entry and remember the reason."""
     tag = s.tlb_tag[entry]
     if tag < 0:
@@ -133,7 +133,7 @@ def drop(s: Any, side: int, entry: int, why: int) -> None:
 
 
 @compiled
-def flush(s: Any, keep_global: bool, why: int) -> None:
+def flush(s: Any, keep_global: bool, why: Word) -> None:
     """MOV CR3 keeps global entries; CR4.PGE and CR0.PG changes keep none (SDM vol. 3A 10.9)."""
     for array in range(4):
         side = array >> 1
@@ -144,7 +144,7 @@ def flush(s: Any, keep_global: bool, why: int) -> None:
 
 
 @compiled
-def invalidate_page(s: Any, page: int, why: int) -> bool:
+def invalidate_page(s: Any, page: Word, why: Word) -> Any:
     """INVLPG: drop the entries of one page on both sides, global or not. True if a 4 MB one went."""
     big = False
     for side in range(2):

@@ -14,7 +14,7 @@ A walk returns one integer, so that it compiles to registers:
 
 from typing import Any, Final
 
-from emulator.compiled import compiled, inlined, load_u32, store_u8, store_u32
+from emulator.compiled import Word, compiled, inlined, load_u32, store_u8, store_u32
 
 RIGHT_WRITE: Final = 0x002
 RIGHT_USER: Final = 0x004
@@ -30,13 +30,13 @@ CR4_PGE: Final = 1 << 7
 
 
 @inlined
-def control(s: Any, number: int) -> int:
+def control(s: Any, number: Word) -> Word:
     """Control register `number` from the engine's register file."""
     return load_u32(s.at_control + 8 * number)
 
 
 @compiled
-def walk(s: Any, page: int) -> int:
+def walk(s: Any, page: Word) -> Word:
     """Translate a linear page number by the tables in RAM; changes nothing but the table-frame marks."""
     cr4 = control(s, 4)
     at = (control(s, 3) & 0xFFFFF000) + ((page >> 10) << 2)
@@ -63,13 +63,13 @@ def walk(s: Any, page: int) -> int:
 
 
 @compiled
-def mark_table(s: Any, at: int) -> None:
+def mark_table(s: Any, at: Word) -> None:
     """Remember that a frame holds page tables: a write to it makes cached translations doubtful."""
     store_u8(s.table_frames + (at >> 12), 1)
 
 
 @compiled
-def set_accessed(s: Any, page: int, write: bool) -> None:
+def set_accessed(s: Any, page: Word, write: bool) -> None:
     """Set A (and D for a write) in the entries that map `page`, as the page-miss handler does.
 
     The walk must have succeeded. SDM vol. 3A 3.7.6: A in both levels, D only in the entry that maps.
@@ -93,7 +93,7 @@ def set_accessed(s: Any, page: int, write: bool) -> None:
 
 
 @compiled
-def permitted(s: Any, rights: int, write: bool, user: bool) -> bool:
+def permitted(s: Any, rights: Word, write: bool, user: bool) -> Any:
     """SDM vol. 3A table 4-2: user needs U; a write needs R/W, except a supervisor's with CR0.WP = 0."""
     if user and not rights & RIGHT_USER:
         return False

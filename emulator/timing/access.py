@@ -10,7 +10,7 @@ Both ways of feeding the model end here: memory hooks (reference mode) and, late
 
 from typing import Any
 
-from emulator.compiled import call_ctl, compiled, load_u32
+from emulator.compiled import Word, call_ctl, compiled, load_u32
 from emulator.mmu.tlb import CODE, DATA, frame_of, insert, probe, reason, touch, victim
 from emulator.mmu.walk import (
     CR0_PG,
@@ -35,7 +35,7 @@ def flush_soft_tlb(s: Any) -> None:
 
 
 @compiled
-def walk_cycles(s: Any, page: int, base: int) -> int:
+def walk_cycles(s: Any, page: Word, base: Word) -> Word:
     """Cycles of the page-miss handler for `page`, touching the table lines in the caches."""
     at = (control(s, 3) & 0xFFFFF000) + ((page >> 10) << 2)
     cycles = base + table_access(s, at)
@@ -46,7 +46,7 @@ def walk_cycles(s: Any, page: int, base: int) -> int:
 
 
 @compiled
-def miss(s: Any, side: int, page: int, write: bool) -> int:
+def miss(s: Any, side: Word, page: Word, write: bool) -> Word:
     """A modelled TLB miss: walk, charge, set A and D, insert. The new entry, or -1 if not mapped."""
     translation = walk(s, page)
     if translation < 0:
@@ -75,8 +75,8 @@ def miss(s: Any, side: int, page: int, write: bool) -> int:
 
 
 @compiled
-def evict(s: Any, side: int, entry: int) -> None:
-    """Before an entry goes: if the tables have changed since it was loaded, the soft TLB must forget it too."""
+def evict(s: Any, side: Word, entry: Word) -> None:
+    """Before an entry goes: if the tables have changed since, the soft TLB must forget it too."""
     tag = s.tlb_tag[entry]
     if tag < 0:
         return
@@ -96,7 +96,7 @@ def evict(s: Any, side: int, entry: int) -> None:
 
 
 @compiled
-def data_frame(s: Any, page: int, write: bool) -> int:
+def data_frame(s: Any, page: Word, write: bool) -> Word:
     """Look `page` up for data, walking if need be; leaves the filter set. The frame, or -1."""
     if not control(s, 0) & CR0_PG:
         s.last_data_page = page
@@ -124,13 +124,13 @@ def data_frame(s: Any, page: int, write: bool) -> int:
 
 
 @compiled
-def access(s: Any, linear: int, write: bool) -> int:
+def access(s: Any, linear: Word, write: bool) -> Word:
     """One data access inside one page, already known to be allowed. Its physical address, or -1."""
     page = linear >> 12
-    if page != s.last_data_page or (write and not s.last_data_writable):
-        if data_frame(s, page, write) < 0:
-            s.unmapped_model += 1
-            return -1
+    known = page == s.last_data_page and (not write or s.last_data_writable)
+    if not known and data_frame(s, page, write) < 0:
+        s.unmapped_model += 1
+        return -1
     physical = s.last_data_frame << 12 | (linear & 0xFFF)
     if physical < s.ram_size:
         data_access(s, physical, write)
@@ -138,7 +138,7 @@ def access(s: Any, linear: int, write: bool) -> int:
 
 
 @compiled
-def code_frame(s: Any, page: int) -> int:
+def code_frame(s: Any, page: Word) -> Word:
     """Look `page` up for a fetch, walking if need be; leaves the filter set. The frame, or -1."""
     if not control(s, 0) & CR0_PG:
         s.last_code_page = page
@@ -158,7 +158,7 @@ def code_frame(s: Any, page: int) -> int:
 
 
 @compiled
-def fetch_lines(s: Any, first: int, last: int) -> None:
+def fetch_lines(s: Any, first: Word, last: Word) -> None:
     """Bring the code lines of a block in; `first` and `last` are physical addresses in one page.
 
     A block remembers the `l1i_version` at which all its lines were in, and isn't looked up again until

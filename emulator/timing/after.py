@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from numba import carray
 
-from emulator.compiled import as_pointer, compiled, inlined, load_i64, load_u32
+from emulator.compiled import Word, as_pointer, compiled, inlined, load_i64, load_u32
 from emulator.mmu.tlb import WHY_CR3, WHY_INVLPG, WHY_OTHER, flush, invalidate_page
 from emulator.mmu.walk import CR0_PG, CR4_PGE, CR4_PSE, control
 from emulator.timing.access import flush_soft_tlb
@@ -40,7 +40,7 @@ def block_records(s: Any) -> Any:
 
 
 @compiled
-def invlpg_operand(s: Any) -> int:
+def invlpg_operand(s: Any) -> Word:
     """Linear address of the INVLPG that ended the last block: the registers still hold its operand."""
     block = block_records(s)[s.last_block]
     address = block.displacement
@@ -80,10 +80,9 @@ def after_effect(s: Any) -> None:
         s.cr0 = cr0
         s.cr4 = cr4
         forget_filters(s)
-    elif kind == AFTER_FAR:
-        if control(s, 3) != s.cr3:
-            s.cr3_writes += 1
-            s.cr3 = control(s, 3)
-            flush(s, True, WHY_CR3)
-            s.epoch += 1
-            forget_filters(s)
+    elif kind == AFTER_FAR and control(s, 3) != s.cr3:
+        s.cr3_writes += 1
+        s.cr3 = control(s, 3)
+        flush(s, True, WHY_CR3)
+        s.epoch += 1
+        forget_filters(s)

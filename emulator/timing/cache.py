@@ -10,13 +10,13 @@ take on average; the profile gives that number as an estimate.
 
 from typing import Any
 
-from emulator.compiled import compiled
+from emulator.compiled import Word, compiled
 from emulator.timing.causes import L1D_MISS, L1I_MISS, MEMORY_DATA, MEMORY_FETCH
 from emulator.timing.charge import charge
 
 
 @compiled
-def l2_hit(s: Any, physical: int) -> bool:
+def l2_hit(s: Any, physical: Word) -> Any:
     """Look a line up in L2 and bring it in."""
     line = physical >> s.l2_shift
     ways = s.l2_ways
@@ -35,7 +35,7 @@ def l2_hit(s: Any, physical: int) -> bool:
 
 
 @compiled
-def l1d_hit(s: Any, physical: int, allocate: bool) -> bool:
+def l1d_hit(s: Any, physical: Word, allocate: bool) -> Any:
     """Look a line up in the L1 data cache; bring it in if `allocate`."""
     line = physical >> s.l1d_shift
     ways = s.l1d_ways
@@ -55,8 +55,8 @@ def l1d_hit(s: Any, physical: int, allocate: bool) -> bool:
 
 
 @compiled
-def data_access(s: Any, physical: int, write: bool) -> None:
-    """One data access that the TLB has translated. A store exposes only part of its miss: buffers hide the rest."""
+def data_access(s: Any, physical: Word, write: bool) -> None:
+    """One data access that the TLB has translated. Buffers hide part of a store's miss."""
     if l1d_hit(s, physical, not write or s.l1d_write_allocate != 0):
         return
     s.l1d_misses += 1
@@ -69,7 +69,7 @@ def data_access(s: Any, physical: int, write: bool) -> None:
 
 
 @compiled
-def code_access(s: Any, physical: int) -> None:
+def code_access(s: Any, physical: Word) -> None:
     """Fetch one code line. `l1i_version` counts replacements: see `access.fetch_lines`."""
     line = physical >> s.l1i_shift
     ways = s.l1i_ways
@@ -94,7 +94,7 @@ def code_access(s: Any, physical: int) -> None:
 
 
 @compiled
-def table_access(s: Any, physical: int) -> int:
+def table_access(s: Any, physical: Word) -> Word:
     """The page-miss handler reads one page-table entry: extra cycles beyond a walk that hits L1."""
     if l1d_hit(s, physical, True):
         return 0

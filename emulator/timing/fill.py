@@ -17,11 +17,31 @@ Two rules keep the soft TLB honest:
 from typing import Any, Final
 
 import numpy as np
-from numba import carray, cfunc, from_dtype, types
+from numba import carray, from_dtype, types
 
-from emulator.compiled import call3, compiled, load_i64, load_u8, load_u32, store_i64, store_u8
+from emulator.compiled import (
+    Word,
+    call3,
+    callback,
+    compiled,
+    load_i64,
+    load_u8,
+    load_u32,
+    store_i64,
+    store_u8,
+)
 from emulator.mmu.tlb import CODE, DATA, WHY_CAPACITY, drop, frame_of, probe
-from emulator.mmu.walk import CR0_PG, CR0_WP, RIGHT_DIRTY, RIGHT_USER, RIGHT_WRITE, control, permitted, set_accessed, walk
+from emulator.mmu.walk import (
+    CR0_PG,
+    CR0_WP,
+    RIGHT_DIRTY,
+    RIGHT_USER,
+    RIGHT_WRITE,
+    control,
+    permitted,
+    set_accessed,
+    walk,
+)
 from emulator.timing.access import flush_soft_tlb
 from emulator.timing.after import after_effect
 from emulator.timing.state import FETCH, STATE_POINTER, WRITE
@@ -41,8 +61,8 @@ ERROR_USER: Final = 4
 
 
 @compiled
-def translation(s: Any, side: int, page: int) -> int:
-    """Frame and rights as the machine would use them now: the TLB's entry if there is one, else the tables'."""
+def translation(s: Any, side: Word, page: Word) -> Word:
+    """Frame and rights as the machine would use them now: the TLB's entry, else the tables'."""
     if not control(s, 0) & CR0_PG:
         return page | (RIGHT_WRITE | RIGHT_USER) << 20
     if s.accounting:
@@ -53,7 +73,7 @@ def translation(s: Any, side: int, page: int) -> int:
 
 
 @compiled
-def refuse(s: Any, side: int, page: int, kind: int, error: int) -> bool:
+def refuse(s: Any, side: Word, page: Word, kind: Word, error: Word) -> Any:
     """Record a page fault for the run loop. The fault drops the entry that caused it (SDM 3A 4.10.4.1)."""
     s.fault = FAULT_PAGE
     s.fault_error = error
@@ -71,7 +91,7 @@ def refuse(s: Any, side: int, page: int, kind: int, error: int) -> bool:
 
 
 @compiled
-def implicit_supervisor(s: Any, page: int, kind: int) -> bool:
+def implicit_supervisor(s: Any, page: Word, kind: Word) -> Any:
     """At CPL 3 the processor itself reads descriptors as a supervisor. Ask Python, which decodes at EIP."""
     linear = page << 12
     for table in range(3):
@@ -84,7 +104,7 @@ def implicit_supervisor(s: Any, page: int, kind: int) -> bool:
 
 
 @compiled
-def grant_code(s: Any, frame: int) -> int:
+def grant_code(s: Any, frame: Word) -> Word:
     """Permissions for a fetch fill: execute only; a live writable entry of the frame is flushed first."""
     if frame << 12 < s.ram_size:
         if load_i64(s.write_epochs + 8 * frame) == s.epoch:
@@ -95,7 +115,7 @@ def grant_code(s: Any, frame: int) -> int:
 
 
 @compiled
-def grant_data(s: Any, page: int, frame: int, writable: bool, user: bool) -> int:
+def grant_data(s: Any, page: Word, frame: Word, writable: bool, user: bool) -> Word:
     """Permissions for a data fill, keeping one alias per frame and write-xor-execute."""
     permissions = PERMIT_READ | (PERMIT_WRITE if writable else 0)
     if frame << 12 >= s.ram_size:
@@ -115,9 +135,7 @@ def grant_data(s: Any, page: int, frame: int, writable: bool, user: bool) -> int
     return permissions
 
 
-@cfunc(
-    types.boolean(types.int64, types.int64, types.int32, FILL_POINTER, STATE_POINTER), cache=True
-)
+@callback(types.boolean(types.int64, types.int64, types.int32, FILL_POINTER, STATE_POINTER))
 def on_fill(engine: Any, address: Any, kind: Any, result: Any, state: Any) -> Any:
     """UC_HOOK_TLB_FILL: translate the page of `address` for `kind`, or record a page fault."""
     s = carray(state, (1,))[0]

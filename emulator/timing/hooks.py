@@ -11,9 +11,22 @@ No Python runs here in steady state; a block never seen before calls `decode_fun
 from typing import Any
 
 import numpy as np
-from numba import carray, cfunc, from_dtype, types
+from numba import carray, from_dtype, types
 
-from emulator.compiled import as_pointer, call1, call3, compiled, inlined, load_i64, load_u8, load_u32, store_u8, store_u32
+from emulator.compiled import (
+    Word,
+    as_pointer,
+    call1,
+    call3,
+    callback,
+    compiled,
+    inlined,
+    load_i64,
+    load_u8,
+    load_u32,
+    store_u8,
+    store_u32,
+)
 from emulator.mmu.walk import CR0_PG, control, walk
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
 from emulator.timing.after import after_effect, block_records
@@ -35,8 +48,8 @@ HFLAGS_INHIBIT_IRQ = 0x8
 
 
 @inlined
-def must_stop(s: Any) -> bool:
-    """Ask Unicorn to leave before this block, for the next event or an interrupt. IRQs wait for IF and the shadow."""
+def must_stop(s: Any) -> Any:
+    """Leave before this block, for the next event or an interrupt, which waits for IF and the shadow."""
     if s.cycles >= s.deadline:
         s.stop |= STOP_DEADLINE
     elif (
@@ -52,7 +65,7 @@ def must_stop(s: Any) -> bool:
 
 
 @inlined
-def resolve_branch(s: Any, address: int) -> None:
+def resolve_branch(s: Any, address: Word) -> None:
     """The last block ended in a branch and the next begins at `address`: was that predicted?
 
     Two-bit counters for conditional branches, the last target for indirect ones, a return stack.
@@ -80,7 +93,7 @@ def resolve_branch(s: Any, address: int) -> None:
         block = block_records(s)[s.last_block]
         wrong = block.target != address
         block.target = address
-    if kind == BRANCH_CALL or kind == BRANCH_CALL_INDIRECT:
+    if kind == BRANCH_CALL or kind == BRANCH_CALL_INDIRECT:  # noqa: SIM109
         s.return_stack[s.return_top] = s.last_end
         s.return_top = (s.return_top + 1) % s.return_depth
     if wrong:
@@ -91,7 +104,7 @@ def resolve_branch(s: Any, address: int) -> None:
 
 
 @inlined
-def find_block(s: Any, address: int, physical: int, size: int) -> int:
+def find_block(s: Any, address: Word, physical: Word, size: Word) -> Word:
     """Index of the decoded block, decoding it if it is new; -1 when the block must be entered again."""
     table = carray(as_pointer(s.block_table), (1 << 32,), dtype=np.uint32)
     records = block_records(s)
@@ -108,14 +121,14 @@ def find_block(s: Any, address: int, physical: int, size: int) -> int:
 
 
 @compiled
-def charge_extras(s: Any, first: int, count: int) -> None:
+def charge_extras(s: Any, first: Word, count: Word) -> None:
     """Charge the block's instructions whose cause isn't plain issue."""
     extras = carray(as_pointer(s.block_extras), (1 << 22,), dtype=EXTRA)
     for i in range(first, first + count):
         charge(s, np.int64(extras[i].cause), np.int64(extras[i].cycles))
 
 
-@cfunc(types.void(types.int64, types.int64, types.uint32, STATE_POINTER), cache=True)
+@callback(types.void(types.int64, types.int64, types.uint32, STATE_POINTER))
 def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_BLOCK: charge one basic block at its entry."""
     s = carray(state, (1,))[0]
@@ -147,7 +160,7 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
         resolve_branch(s, address)
     block = block_records(s)[index]
     select_row(s, np.int64(block.symbol), load_u32(s.at_hflags) & 3)
-    cost = np.int64(block.cost256)
+    cost: Word = np.int64(block.cost256)
     if block.rep_offset == 0 and s.last_rep == address:
         # a further iteration of REP comes as a block of its own; the last one finds ECX = 0
         cost = np.int64(block.rep_next256) if load_u32(s.at_registers + 8) else 0
@@ -180,7 +193,7 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
             fetch_lines(s, frame << 12, (frame << 12) + size - in_page - 1)
 
 
-@cfunc(types.void(types.int64, types.int64, types.uint32, STATE_POINTER), cache=True)
+@callback(types.void(types.int64, types.int64, types.uint32, STATE_POINTER))
 def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_BLOCK with all accounting off: time is one cycle an instruction, nothing is modelled."""
     s = carray(state, (1,))[0]
@@ -212,9 +225,7 @@ def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
     s.last_physical = physical
 
 
-@cfunc(
-    types.void(types.int64, types.int32, types.int64, types.int32, types.int64, STATE_POINTER), cache=True
-)
+@callback(types.void(types.int64, types.int32, types.int64, types.int32, types.int64, STATE_POINTER))
 def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, state: Any) -> Any:
     """UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE: one access, reported by physical address after its fill."""
     s = carray(state, (1,))[0]
@@ -253,9 +264,7 @@ TRANSLATION = np.dtype([("pc", "i8"), ("count", "u2"), ("size", "u2"), ("padding
 TRANSLATION_POINTER = types.CPointer(from_dtype(TRANSLATION))
 
 
-@cfunc(
-    types.void(types.int64, TRANSLATION_POINTER, TRANSLATION_POINTER, STATE_POINTER), cache=True
-)
+@callback(types.void(types.int64, TRANSLATION_POINTER, TRANSLATION_POINTER, STATE_POINTER))
 def on_translate(engine: Any, current: Any, previous: Any, state: Any) -> Any:
     """UC_HOOK_EDGE_GENERATED: the code at this address is translated anew, so it may have changed."""
     s = carray(state, (1,))[0]

@@ -67,9 +67,17 @@ def _configure_tlb(state: StateView, profile: Profile) -> None:
 def _configure_caches(state: StateView, profile: Profile) -> None:
     cache = profile.cache
     l1d, l1i, l2 = cache.l1d, cache.l1i, cache.l2
-    _geometry(state, "l1d", int(l1d.kb.value) * 1024 // int(l1d.line.value), int(l1d.ways.value), int(l1d.line.value))
+    _geometry(
+        state,
+        "l1d",
+        int(l1d.kb.value) * 1024 // int(l1d.line.value),
+        int(l1d.ways.value),
+        int(l1d.line.value),
+    )
     _geometry(state, "l1i", l1i.lines, int(l1i.ways.value), l1i.line_bytes)
-    _geometry(state, "l2", int(l2.kb.value) * 1024 // int(l2.line.value), int(l2.ways.value), int(l2.line.value))
+    _geometry(
+        state, "l2", int(l2.kb.value) * 1024 // int(l2.line.value), int(l2.ways.value), int(l2.line.value)
+    )
     state.l1d_penalty = profile.l1d_miss
     state.l1i_penalty = l1i.miss.whole
     state.memory_penalty = profile.l2_miss - profile.l1d_miss

@@ -35,13 +35,13 @@ SCALARS: Final = (
     "decode_function", "implicit_function",
     # requests between callbacks and the run loop
     "stop", "interrupt_pending", "after", "accounting",
-    "fault", "fault_error", "fault_kind", "refill",
+    "fault", "fault_error", "fault_kind",
     # memory
     "ram", "ram_size", "reverse_map", "table_frames", "code_frames", "write_epochs", "epoch",
     "table_written",
     # the block that runs
-    "block_table", "block_records", "block_extras", "last_block", "last_address", "last_size", "last_physical",
-    "last_end", "last_branch", "last_rep", "last_cost256",
+    "block_table", "block_records", "block_extras", "last_block", "last_address", "last_size",
+    "last_physical", "last_end", "last_branch", "last_rep", "last_cost256",
     # filters: the youngest page and line need no look-up
     "last_code_page", "last_code_frame", "last_data_page", "last_data_frame",
     "last_data_line", "last_data_writable",
@@ -75,7 +75,8 @@ L2_LINES: Final = 32768
 STATE: Final = np.dtype(
     [(name, "i8") for name in SCALARS]
     + [
-        ("tlb_base", "i8", (4,)), ("tlb_fifo", "i8", (4,)), ("tlb_sets", "i8", (4,)), ("tlb_ways", "i8", (4,)),
+        ("tlb_base", "i8", (4,)), ("tlb_sets", "i8", (4,)), ("tlb_ways", "i8", (4,)),
+        ("tlb_fifo", "i8", (4,)),
         ("tlb_tag", "i8", (4 * TLB_ARRAY,)), ("tlb_age", "i8", (4 * TLB_ARRAY,)),
         ("tlb_frame", "i8", (4 * TLB_ARRAY,)), ("tlb_rights", "i8", (4 * TLB_ARRAY,)),
         ("hint_4k", "i8", (2, 256)), ("hint_4m", "i8", (2, 64)),
@@ -119,13 +120,15 @@ class StateView:
     """Cheap access from Python to the scalars of a state record, by name."""
 
     __slots__ = ("_words", "array")
+    _words: memoryview
+    array: NDArray[Any]
     _INDEX: Final = {name: position for position, name in enumerate(SCALARS)}
 
     def __init__(self) -> None:
         """Allocate a zeroed record."""
         array: NDArray[Any] = np.zeros(1, dtype=STATE)
         object.__setattr__(self, "array", array)
-        words = memoryview(array.view(np.uint8)[: 8 * len(SCALARS)]).cast("q")  # type: ignore[arg-type]
+        words = array.view(np.uint8)[: 8 * len(SCALARS)].data.cast("q")
         object.__setattr__(self, "_words", words)
 
     def __getattr__(self, name: str) -> int:

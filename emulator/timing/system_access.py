@@ -9,9 +9,9 @@ a fault in a delivery is judged by the double-fault rules (SDM vol. 3A 5.15).
 
 from typing import Any
 
-from numba import from_dtype, njit, types
+from numba import from_dtype, types
 
-from emulator.compiled import compiled, load_u8, load_u32, store_u8, store_u32
+from emulator.compiled import Word, compiled, for_python, load_u8, load_u32, store_u8, store_u32
 from emulator.mmu.tlb import DATA
 from emulator.mmu.walk import CR0_PG, control, permitted, set_accessed, walk
 from emulator.timing.access import access, flush_soft_tlb
@@ -25,7 +25,7 @@ ARRAY = types.Array(RECORD, 1, "C")
 
 
 @compiled
-def system_translate(s: Any, linear: int, write: bool, user: bool) -> int:
+def system_translate(s: Any, linear: Word, write: bool, user: bool) -> Word:
     """Physical address of one byte, charged as an access, or -1 - error code."""
     page = linear >> 12
     error = (ERROR_WRITE if write else 0) | (ERROR_USER if user else 0)
@@ -41,8 +41,8 @@ def system_translate(s: Any, linear: int, write: bool, user: bool) -> int:
     return (found & 0xFFFFF) << 12 | (linear & 0xFFF)
 
 
-@njit(types.int64(ARRAY, types.int64, types.int64, types.boolean), cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def system_read(state: Any, linear: int, size: int, user: bool) -> Any:
+@for_python(types.int64(ARRAY, types.int64, types.int64, types.boolean))
+def system_read(state: Any, linear: Word, size: Word, user: bool) -> Any:
     """Read 1, 2 or 4 bytes at a linear address; absent memory reads ones."""
     s = state[0]
     linear &= 0xFFFFFFFF
@@ -68,10 +68,8 @@ def system_read(state: Any, linear: int, size: int, user: bool) -> Any:
     return value
 
 
-@njit(  # type: ignore[untyped-decorator]
-    types.int64(ARRAY, types.int64, types.int64, types.int64, types.boolean), cache=True, error_model="numpy"
-)
-def system_write(state: Any, linear: int, value: int, size: int, user: bool) -> Any:
+@for_python(types.int64(ARRAY, types.int64, types.int64, types.int64, types.boolean))
+def system_write(state: Any, linear: Word, value: Word, size: Word, user: bool) -> Any:
     """Write 1, 2 or 4 bytes at a linear address. Nothing is written if any byte would fault."""
     s = state[0]
     linear &= 0xFFFFFFFF
@@ -100,28 +98,28 @@ def system_write(state: Any, linear: int, value: int, size: int, user: bool) -> 
     return 0
 
 
-@njit(types.void(ARRAY, types.int64, types.int64), cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def charge_cause(state: Any, cause: int, cycles: int) -> None:
+@for_python(types.void(ARRAY, types.int64, types.int64))
+def charge_cause(state: Any, cause: Word, cycles: Word) -> None:
     """`charge` for Python: spend cycles outside a block (deliveries, idle time)."""
     charge(state[0], cause, cycles)
 
 
-@njit(types.void(ARRAY, types.int64), cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def charge_cost256(state: Any, cost256: int) -> None:
+@for_python(types.void(ARRAY, types.int64))
+def charge_cost256(state: Any, cost256: Word) -> None:
     """`charge_instructions` for Python: take back what a fault kept from executing."""
     charge_instructions(state[0], cost256)
 
 
-@njit(types.void(ARRAY), cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@for_python(types.void(ARRAY))
 def forget(state: Any) -> None:
     """Flush the soft TLB and the filters, after the host has changed memory or registers."""
     flush_soft_tlb(state[0])
     forget_filters(state[0])
 
 
-@njit(types.int64(ARRAY, types.int64), cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def physical_address(state: Any, linear: int) -> Any:
-    """Where the tables in RAM map a linear address, for debuggers and decoders: no side effects. -1: nowhere."""
+@for_python(types.int64(ARRAY, types.int64))
+def physical_address(state: Any, linear: Word) -> Any:
+    """Where the tables map a linear address, or -1: for debuggers and decoders, no side effects."""
     s = state[0]
     if not control(s, 0) & CR0_PG:
         return linear & 0xFFFFFFFF

@@ -7,9 +7,9 @@ that is how a benchmark's ledger adds up to the cycle with no help from the gues
 from typing import Any
 
 import numpy as np
-from numba import carray, cfunc, types
+from numba import carray, types
 
-from emulator.compiled import as_pointer, compiled
+from emulator.compiled import Word, as_pointer, callback, compiled
 from emulator.timing.causes import COUNT
 from emulator.timing.state import STATE_POINTER
 
@@ -17,7 +17,7 @@ WORDS = 1 + COUNT  # one snapshot: the TSC, then the sums by cause
 
 
 @compiled
-def snapshot(s: Any, now: int) -> None:
+def snapshot(s: Any, now: Word) -> None:
     """Append the ledger's sums by cause to the log."""
     rows = s.symbols * 4
     ledger = carray(as_pointer(s.ledger), (1 << 20, COUNT), dtype=np.int64)
@@ -29,7 +29,7 @@ def snapshot(s: Any, now: int) -> None:
             log[1 + cause] += ledger[row, cause]
 
 
-@cfunc(types.int64(types.int64, STATE_POINTER), cache=True)
+@callback(types.int64(types.int64, STATE_POINTER))
 def on_rdtsc(engine: Any, state: Any) -> Any:
     """UC_HOOK_INSN for RDTSC: modelled time into EDX:EAX; 1 means handled."""
     s = carray(state, (1,))[0]
