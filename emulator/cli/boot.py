@@ -143,6 +143,10 @@ def boot(
     from emulator.timing.profile import load_profile
     from loader import load_image, load_module
 
+    if stats == "-" and serial == "stdio":
+        raise typer.BadParameter(
+            "it would be mixed with the guest's output; say --serial FILE", param_hint="--stats -"
+        )
     cpu = load_profile(profile)
     modules = [load_module(*_split(text)) for text in module or []]
     loaded = load_image(
