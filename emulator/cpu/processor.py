@@ -89,7 +89,6 @@ class Processor:
         self.engine.on_invalid_instruction(self._invalid_instruction)
         self.engine.on_cpuid(self._cpuid)
         self.engine.on_ports(read_port, write_port)
-        self.engine.absent_memory()
 
     # -- memory, as the processor's own accesses see it
 
