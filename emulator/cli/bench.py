@@ -105,10 +105,11 @@ def _stdout() -> Console:
 @app.command(epilog=examples("ringtoll bench host", "ringtoll bench host --json host.json"))
 def host(profile: ProfileOption = DEFAULT_PROFILE, json: JsonOption = None) -> None:
     """How fast this host runs the model: million guest instructions a second, bare and modelled."""
-    from emulator.bench.host import run_host, show_host
+    from emulator.bench.host import PAIRS, run_host, show_host
 
     with _json_file(json) as write_json:
-        result = run_host(profile)
+        with progress("measuring this host", 2 * (PAIRS + 1)) as advance:
+            result = run_host(profile, advance)
         write_json(result)
     if json != "-":
         show_host(result, _stdout())
