@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from emulator.cli.interrupt import stopping
-from emulator.cli.options import DEFAULT_PROFILE, Entry, Flush, examples
+from emulator.cli.options import DEFAULT_PROFILE, Entry, Flush, examples, profile_label
 from emulator.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def uls(
             stack.enter_context(stopping(machine.request_stop))
             return machine
 
-        result = run_uls(cpu.name, options, make_machine, on_run=on_run)
+        result = run_uls(profile_label(cpu), options, make_machine, on_run=on_run)
         write_json(result)
     if json != "-":
         from emulator.bench.report import show
