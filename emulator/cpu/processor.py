@@ -14,6 +14,7 @@ from emulator.cpu.blocks import BlockStore
 from emulator.cpu.cpuid import cpuid
 from emulator.cpu.delivery import (
     DF,
+    FAULTS_WITH_RF,
     NAMES,
     PF,
     UD,
@@ -26,7 +27,8 @@ from emulator.cpu.delivery import (
 from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
 from emulator.cpu.implicit import loads_descriptor
 from emulator.cpu.msr import IA32_SYSENTER_CS, Msrs, UnknownMsr
-from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, Registers
+from emulator.cpu.quick_delivery import deliver_quickly
+from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, RF, Registers
 from emulator.cpu.symbols import SymbolTable
 from emulator.memory.ram import PhysicalMemory
 from emulator.timing.causes import INTERRUPT
@@ -130,6 +132,11 @@ class Processor:
         self._count(f"{'interrupts' if external else 'software_interrupts' if software else 'exceptions'}")
         if s.accounting:
             charge_cause(s.array, INTERRUPT, cost)
+        flags = self.engine.eflags()
+        if vector in FAULTS_WITH_RF and not software and not external:
+            flags |= RF
+        if deliver_quickly(s.array, vector, -1 if error is None else error, flags, software):
+            return
         try:
             self.delivery.deliver(vector, error, software=software, external=external)
         except TripleFault:
