@@ -296,8 +296,9 @@ def test_a_fault_drops_the_entry_so_that_the_kernel_sees_the_new_frame_too(profi
     rig.poke(FRAMES, 0x01D)
     rig.poke(FRAMES + 0x1000, 0x9E3)
     swap = write_entry(rig.pte_at(SMALL), FRAMES + 0x1000 | P | W | U)
-    log = run(rig, read(SMALL), swap, read(SMALL), TO_USER, read(SMALL), TO_KERNEL, read(SMALL), TO_USER, read(SMALL))
-    assert log == [(0x30, 0x01D, 0), (0x30, 0x01D, 0), fault(5, SMALL), (0x30, 0x9E3, 0), (0x30, 0x9E3, 0)]
+    kernel = (read(SMALL), swap, read(SMALL), read(SMALL))  # the engine's TLB holds the stale entry again
+    log = run(rig, *kernel, TO_USER, read(SMALL), TO_KERNEL, read(SMALL), TO_USER, read(SMALL))
+    assert log == [(0x30, 0x01D, 0)] * 3 + [fault(5, SMALL), (0x30, 0x9E3, 0), (0x30, 0x9E3, 0)]
 
 
 def test_a_stale_entry_that_refuses_says_so_with_p_set_although_the_tables_say_not_present(profile: str) -> None:
