@@ -89,7 +89,7 @@ class Engine:
             _uclib.uc_mem_map_ptr(self._c, _u64(0), ctypes.c_size_t(ram.size), _u32(7), _ptr(ram.address)),
             "map RAM",
         )
-        self.uc.ctl_tlb_mode(UC_TLB_VIRTUAL)
+        self.uc.ctl_set_tlb_mode(UC_TLB_VIRTUAL)
         self.uc.ctl_exits_enabled(True)
         self.uc.ctl_set_exits([])
         self.registers = Registers(layout.env_address(self.uc, (offsets.cpu, offsets.env)))
