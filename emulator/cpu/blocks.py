@@ -100,6 +100,14 @@ class BlockStore:
         record["displacement"], record["segment"] = displacement, segment
         return index
 
+    def instruction_before(self, linear: int) -> int:
+        """Linear address of the instruction of the running block that ends at `linear`."""
+        s = self.engine.state
+        starts = self._decoded[s.last_block].starts
+        offset = (linear - s.last_address) & 0xFFFFFFFF
+        position = starts.index(offset) if offset in starts else len(starts)
+        return (s.last_address + starts[position - 1]) & 0xFFFFFFFF
+
     def unretire(self, linear_eip: int) -> None:
         """A block is charged whole at entry; take back the instructions from `linear_eip` on."""
         s = self.engine.state
