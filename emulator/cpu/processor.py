@@ -139,6 +139,7 @@ class Processor:
         self._count("interrupts" if external else kind)
         if s.accounting:
             charge_cause(s.array, INTERRUPT, cost)
+        software = restart is not None
         flags = self.engine.eflags()
         if vector in FAULTS_WITH_RF and not software and not external:
             flags |= RF
