@@ -13,7 +13,13 @@ from typing import Final
 
 import numba
 
-COMPILED_SOURCES: Final = ("compiled.py", "mmu/*.py", "timing/*.py", "cpu/sysenter.py")
+COMPILED_SOURCES: Final = (
+    "compiled.py",
+    "mmu/*.py",
+    "timing/*.py",
+    "cpu/sysenter.py",
+    "cpu/quick_delivery.py",
+)
 
 
 def sources_digest() -> str:

@@ -119,6 +119,8 @@ class Engine:
         s.at_eip, s.at_eflags, s.at_hflags = env + layout.EIP, env + layout.EFLAGS, env + layout.HFLAGS
         s.at_segments, s.at_control = env + layout.SEGMENTS, env + layout.CONTROL
         s.at_gdt, s.at_ldt, s.at_tr = env + layout.GDT, env + layout.LDT, env + layout.TR
+        s.at_idt, s.at_is_int = env + layout.IDT, env + layout.IS_INT
+        s.at_old_exception = env + layout.OLD_EXCEPTION
         s.at_skip_sync = self._handle + offsets.skip_sync if accounting else 0
         s.stop_function = _function_address(_uclib.uc_emu_stop)
         s.control_function = _function_address(_uclib.uc_ctl)
