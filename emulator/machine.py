@@ -73,8 +73,11 @@ class Machine:
         serial_out: Callable[[bytes], None] | None = None,
         accounting: bool = True,
         tsc_log: int = 0,
+        verify: int = 0,
     ) -> None:
         """`tsc_log`: how many RDTSCs keep a snapshot of the ledger. `accounting=False`: nothing is modelled.
+
+        `verify`: every N-th access is checked against the instruction that makes it (see `verification`).
 
         Raises: MachineError.
         """
@@ -101,6 +104,7 @@ class Machine:
         self.symbols = SymbolTable()
         self._accounting = accounting
         self._make_processor()
+        self.verifier = self.processor.verify(verify) if verify and accounting else None
         self.image: Image | None = None
         self._exit: int | None = None
         self._reset = False

@@ -30,6 +30,7 @@ from emulator.cpu.msr import IA32_SYSENTER_CS, Msrs, UnknownMsr
 from emulator.cpu.quick_delivery import deliver_quickly
 from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, RF, Registers
 from emulator.cpu.symbols import SymbolTable
+from emulator.cpu.verify import Verifier
 from emulator.memory.ram import PhysicalMemory
 from emulator.timing.causes import INTERRUPT
 from emulator.timing.costs import Costs
@@ -115,6 +116,14 @@ class Processor:
                 break
             data += self.engine.ram.read(physical, min(size - len(data), 4096 - (at & 0xFFF)))
         return data
+
+    def verify(self, every: int) -> Verifier:
+        """Check every N-th access against the instruction at EIP (slow: EIP is kept exact for that)."""
+        verifier = Verifier(self.registers, self.code_at)
+        self.state.verify_function = self.engine.callback(verifier.check)
+        self.state.verify_every = self.state.verify_left = every
+        self.state.at_skip_sync = 0
+        return verifier
 
     # -- events from the engine
 
