@@ -41,7 +41,7 @@ APPLETS = (
     "awk cat chmod cp cut date dd df dmesg echo env expr false find free grep head hexdump kill ln ls md5sum "
     "mkdir mknod mount mv od poweroff printf ps reboot rm sed seq setsid sh sha256sum sleep sort stty sync "
     "tail tee time top touch tr true umount uname uniq uptime vi wc yes"
-).split()
+)
 
 
 class Unavailable(Exception):
@@ -175,7 +175,7 @@ def _archive(busybox: bytes, init: str) -> Iterator[bytes]:
     entries += [
         ("init", 0o100755, init.encode(), (0, 0)),
         ("bin/busybox", 0o100755, busybox, (0, 0)),
-        *((f"bin/{name}", 0o120777, b"busybox", (0, 0)) for name in APPLETS),
+        *((f"bin/{name}", 0o120777, b"busybox", (0, 0)) for name in APPLETS.split()),
     ]
     for number, (name, mode, data, device) in enumerate(entries, 1):
         yield _entry(name, mode, data, device, number)
