@@ -15,6 +15,7 @@ its index in the folder, and neither reads nor changes the system's package list
 i386 need not be added. A host without apt-get, Debian's keyring or a network raises `Unavailable`.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -73,32 +74,30 @@ def fetch(where: Path | None = None) -> Guests:
         where / "memtest86+ia32.bin",
         where / "initramfs.cpio",
     )
-    if not all(path.exists() for path in (guests.kernel, guests.busybox, guests.memtest)):
-        _fetch_packages(where, guests)
-    guests.initramfs.write_bytes(initramfs(guests.busybox.read_bytes()))
+    where.mkdir(parents=True, exist_ok=True)
+    with (where / "lock").open("w") as lock:  # tests run side by side
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not all(path.exists() for path in (guests.kernel, guests.busybox, guests.memtest)):
+            _fetch_packages(where, guests)
+        archive = initramfs(guests.busybox.read_bytes())
+        if not guests.initramfs.exists() or guests.initramfs.read_bytes() != archive:
+            guests.initramfs.write_bytes(archive)
     return guests
 
 
 def _fetch_packages(where: Path, guests: Guests) -> None:
     if not shutil.which("apt-get") or not shutil.which("dpkg") or not KEYRING.exists():
         raise Unavailable("Debian's packages need apt-get, dpkg and Debian's keyring")
-    where.mkdir(parents=True, exist_ok=True)
     apt = _Apt(where)
     apt.update()
     kernel = apt.unpack(apt.dependency("linux-image-686", "linux-image-"), "linux")
-    _move(next(kernel.glob("boot/vmlinuz-*")), guests.kernel)
+    next(kernel.glob("boot/vmlinuz-*")).replace(guests.kernel)
     memtest = apt.unpack("memtest86+", "memtest")
-    _move(next(memtest.glob("boot/memtest86+ia32.bin")), guests.memtest)
-    apt.unpack("busybox-static", "busybox")
+    (memtest / "boot/memtest86+ia32.bin").replace(guests.memtest)
+    if not (apt.unpack("busybox-static", "busybox") / "bin/busybox").exists():
+        raise Unavailable("Debian's busybox-static holds no bin/busybox")
     for rest in ("linux", "memtest", "apt"):
         shutil.rmtree(where / rest, ignore_errors=True)
-
-
-def _move(source: Path, target: Path) -> None:
-    """Appears whole or not at all, for tests that run side by side."""
-    part = target.with_name(f"{target.name}.{os.getpid()}")
-    shutil.copyfile(source, part)
-    part.replace(target)
 
 
 class _Apt:
@@ -149,16 +148,14 @@ class _Apt:
         return found
 
     def unpack(self, package: str, target: str) -> Path:
-        """Fetch one package and unpack it into a folder, which appears when it is complete."""
+        """Fetch one package and unpack it into a folder."""
         self._run("apt-get", *self.options, "-q", "download", package)
         archive = next(self.where.glob(f"{package}_*_i386.deb"))
-        part, whole = self.where / f"{target}.{os.getpid()}", self.where / target
-        shutil.rmtree(part, ignore_errors=True)
-        self._run("dpkg", "-x", str(archive), str(part))
-        shutil.rmtree(whole, ignore_errors=True)
-        part.rename(whole)
+        folder = self.where / target
+        shutil.rmtree(folder, ignore_errors=True)
+        self._run("dpkg", "-x", str(archive), str(folder))
         archive.unlink()
-        return whole
+        return folder
 
 
 def initramfs(busybox: bytes, init: str = INIT) -> bytes:
