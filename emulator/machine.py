@@ -144,6 +144,9 @@ class Machine:
                 read_port=self._read_port,
                 write_port=self.devices.bus.write,
             )
+            self.processor.engine.map_devices(
+                lambda _address, size: (1 << 8 * size) - 1, lambda _address, _value, _size: None
+            )
         except (LayoutError, EngineError) as error:
             raise MachineError(f"this Unicorn can't be used: {error}") from error
 

@@ -14,6 +14,7 @@ from emulator.cpu.blocks import BlockStore
 from emulator.cpu.cpuid import cpuid
 from emulator.cpu.delivery import (
     DF,
+    FAULTS_WITH_RF,
     NAMES,
     PF,
     UD,
@@ -26,7 +27,8 @@ from emulator.cpu.delivery import (
 from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
 from emulator.cpu.implicit import loads_descriptor
 from emulator.cpu.msr import IA32_SYSENTER_CS, Msrs, UnknownMsr
-from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, Registers
+from emulator.cpu.quick_delivery import deliver_quickly
+from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, RF, Registers
 from emulator.cpu.symbols import SymbolTable
 from emulator.memory.ram import PhysicalMemory
 from emulator.timing.causes import INTERRUPT
@@ -89,7 +91,6 @@ class Processor:
         self.engine.on_invalid_instruction(self._invalid_instruction)
         self.engine.on_cpuid(self._cpuid)
         self.engine.on_ports(read_port, write_port)
-        self.engine.absent_memory()
 
     # -- memory, as the processor's own accesses see it
 
@@ -121,18 +122,31 @@ class Processor:
         self.counts[name] = self.counts.get(name, 0) + 1
 
     def _deliver(
-        self, vector: int, error: int | None, cost: int, *, software: bool = False, external: bool = False
+        self,
+        vector: int,
+        error: int | None,
+        cost: int,
+        *,
+        external: bool = False,
+        restart: int | None = None,
     ) -> None:
         s = self.state
         s.after = 0
         s.last_branch = 0
         s.last_rep = -1
         s.fault = 0
-        self._count(f"{'interrupts' if external else 'software_interrupts' if software else 'exceptions'}")
+        kind = "exceptions" if restart is None else "software_interrupts"
+        self._count("interrupts" if external else kind)
         if s.accounting:
             charge_cause(s.array, INTERRUPT, cost)
+        software = restart is not None
+        flags = self.engine.eflags()
+        if vector in FAULTS_WITH_RF and not software and not external:
+            flags |= RF
+        if deliver_quickly(s.array, vector, -1 if error is None else error, flags, software):
+            return
         try:
-            self.delivery.deliver(vector, error, software=software, external=external)
+            self.delivery.deliver(vector, error, external=external, restart=restart)
         except TripleFault:
             raise GuestError("triple fault", self._shutdown_message(self.delivery.history)) from None
 
@@ -159,7 +173,10 @@ class Processor:
     def _interrupt(self, vector: int) -> None:
         r = self.registers
         if r.software_interrupt:
-            self._deliver(vector, None, self.costs.interrupt_entry, software=True)
+            # EIP is behind the instruction already; INTO need not be the last one of its block
+            at = (self.blocks.instruction_before(r.linear_eip) - r.base(CS)) & 0xFFFFFFFF
+            self.blocks.unretire(r.linear_eip)
+            self._deliver(vector, None, self.costs.interrupt_entry, restart=at)
         else:
             error = r.error_code if vector in WITH_ERROR_CODE else None
             self.blocks.unretire(r.linear_eip)

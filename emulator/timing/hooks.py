@@ -255,9 +255,10 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
     elif line != s.last_data_line:
         access(s, linear + size - 1, write)
         s.last_data_line = line
-    if write and load_u8(s.table_frames + frame):
-        s.table_written = 1
-        s.last_data_line = -1
+    if load_u8(s.table_frames + frame):
+        s.last_data_line = -1  # a write to this line must come here, even after a read of it
+        if write:
+            s.table_written = 1
 
 
 TRANSLATION = np.dtype([("pc", "i8"), ("count", "u2"), ("size", "u2"), ("padding", "u4")])
