@@ -83,6 +83,7 @@ class Processor:
         )
         self.delivery = Delivery(self.registers, self._read, self._write, self.engine.eflags)
         self.counts: dict[str, int] = {}
+        self._forget = False  # translations, before going on
         self.intercepts = Intercepts(self)
         state.implicit_function = self.engine.callback(self._implicit)
         self.engine.on_interrupt(self._interrupt)
@@ -210,12 +211,17 @@ class Processor:
 
     def write_msr(self, index: int, value: int) -> None:
         """WRMSR. Raises: Fault (#GP) for an unknown register."""
+        before = self.state.sysenter_cs
         try:
             self.msrs.write(index, value)
         except UnknownMsr:
             raise Fault(GP) from None
         if index == IA32_SYSENTER_CS:
             self.engine.uc.msr_write(index, value & 0xFFFFFFFF)  # SYSEXIT, which is native, reads it there
+            if before & 0xFFFC and not value & 0xFFFC:
+                self._forget = True  # SYSENTERs translated without a check need one now
+                self.state.stop |= STOP_DEADLINE
+                self.engine.stop()
 
     def _implicit(self, page: int, kind: int, _unused: int) -> int:
         if kind == FETCH:
@@ -244,6 +250,9 @@ class Processor:
         """
         s = self.state
         while True:
+            if self._forget:
+                self._forget = False
+                self.engine.forget_translations()
             s.stop = 0
             s.fault = 0
             status = self.engine.run()
