@@ -139,6 +139,8 @@ class Processor:
         self._count("interrupts" if external else kind)
         if s.accounting:
             charge_cause(s.array, INTERRUPT, cost)
+        else:
+            s.cycles += 1  # or faults could go on for ever at the same cycle
         try:
             self.delivery.deliver(vector, error, external=external, restart=restart)
         except TripleFault:
@@ -258,6 +260,8 @@ class Processor:
             status = self.engine.run()
             if status == UC_ERR_EXCEPTION and s.fault == FAULT_PAGE:
                 self._page_fault()
+                if s.cycles >= s.deadline:  # a handler that faults at its first byte meets no block hook
+                    return Stop.DEADLINE
                 continue
             if status != UC_ERR_OK:
                 raise self._engine_error(status)
