@@ -11,12 +11,9 @@ from tests.cpu.support import CODE3, GP, P3, P4, REPORT, RF, USER, Guest, assemb
 def ask(name: str, *leaves: int) -> list[tuple[int, ...]]:
     """What a guest reads, by leaf: EAX, EBX, ECX, EDX."""
     stores = "".join(
-        f"mov eax, {leaf:#x}; mov ecx, 0x77; cpuid; "
-        + "".join(
-            f"mov [{REPORT + 16 * i + 4 * j:#x}], {register}; "
-            for j, register in enumerate(("eax", "ebx", "ecx", "edx"))
-        )
-        for i, leaf in enumerate(leaves)
+        f"mov eax, {leaf:#x}; mov ecx, 0x77; cpuid; mov [{at:#x}], eax; mov [{at + 4:#x}], ebx; "
+        f"mov [{at + 8:#x}], ecx; mov [{at + 12:#x}], edx; "
+        for at, leaf in zip(range(REPORT, REPORT + 0x100, 16), leaves, strict=False)
     )
     words = Guest(stores).run(name=name).words
     return [words[4 * i : 4 * i + 4] for i in range(len(leaves))]

@@ -44,7 +44,8 @@ def guest(user: str, tail: bytes = b"", *, limit: int | None = None, iopl: int =
 
 
 ACCESSES = [
-    ("in al, dx", 1), ("in ax, dx", 2), ("in eax, dx", 4), ("out dx, al", 1), ("out dx, ax", 2), ("out dx, eax", 4),
+    ("in al, dx", 1), ("in ax, dx", 2), ("in eax, dx", 4),
+    ("out dx, al", 1), ("out dx, ax", 2), ("out dx, eax", 4),
     ("insb", 1), ("insw", 2), ("insd", 4), ("outsb", 1), ("outsw", 2), ("outsd", 4),
     ("rep insb", 1), ("rep outsb", 1), ("rep insd", 4), ("rep outsw", 2),
 ]  # fmt: skip
@@ -217,7 +218,8 @@ def test_ins_into_an_absent_page_faults_and_goes_on_exactly() -> None:
     source = "mov edx, 0x7000; mov edi, 0x1ffffe; mov ecx, 5; cld; rep insb"
     made = Guest(f"{source}; mov [{REPORT:#x}], edi; mov [{REPORT + 4:#x}], ecx", paging=True)
     made.map(0x200000, 0)
-    tell = f"mov [{REPORT + 8:#x}], edi; mov [{REPORT + 12:#x}], ecx; mov eax, [esp+4]; mov [{REPORT + 16:#x}], eax"
+    tell = f"mov [{REPORT + 8:#x}], edi; mov [{REPORT + 12:#x}], ecx; "
+    tell += f"mov eax, [esp+4]; mov [{REPORT + 16:#x}], eax"
     made.handler(PF, f"{tell}; mov dword ptr [0x181800], 0x200007; add esp, 4; iretd")
     ran = made.run()
     at = MAIN + len(assemble("mov edx, 0x7000; mov edi, 0x1ffffe; mov ecx, 5; cld", MAIN))

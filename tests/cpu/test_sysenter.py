@@ -172,13 +172,10 @@ def test_conforming_callers_enter_like_any_other() -> None:
     assert guest.report().cs == CODE0
 
 
-def test_sysenter_from_code_with_based_segments_lands_flat() -> None:
+def test_sysenter_from_code_with_based_segments_keeps_their_bases() -> None:
     guest = Guest(msrs() + "mov ax, 0x90; mov ds, ax; sysenter")
-    guest.place(
-        TARGET, "mov eax, 0x7000; mov ebx, [eax+0x100000]; " + REPORT_HERE
-    )  # DS still has base 0x1000
-    guest.pieces[0x108000 + 0x400] = b"\0"
-    guest.pieces[0x108000 + 0x800] = b"\0"
+    guest.place(TARGET, f"mov ebx, [{REPORT - 0x1000 + 0x400:#x}]; " + REPORT_HERE)
+    guest.pieces[REPORT + 0x400] = b"DS's"  # DS still has base 0x1000
     report = guest.report()
     assert report.data[0] == 0x90
-    assert report.vector == 0x99
+    assert report.registers[3] == int.from_bytes(b"DS's", "little")
