@@ -67,10 +67,8 @@ def test_read_only_registers_refuse_writes() -> None:
 
 
 def test_rdmsr_keeps_the_flags_and_the_other_registers() -> None:
-    guest = Guest(
-        f"stc; mov ecx, 0x174; mov ebx, 7; rdmsr; pushfd; pop dword ptr [{REPORT:#x}]; mov [{REPORT + 4:#x}], ebx"
-    )
-    ran = guest.run()
+    tell = f"pushfd; pop dword ptr [{REPORT:#x}]; mov [{REPORT + 4:#x}], ebx"
+    ran = Guest(f"stc; mov ecx, 0x174; mov ebx, 7; rdmsr; {tell}").run()
     assert ran.words[0] & 1
     assert ran.words[1] == 7
 

@@ -65,7 +65,7 @@ def test_ring_3_without_a_bitmap_gets_a_precise_general_protection_fault(source:
 def test_every_port_that_an_access_touches_needs_its_bit_clear(source: str, width: int) -> None:
     ports = range(PORT, PORT + width)
     user = f"{SETUP}; {source}; int 0x21"
-    assert guest(user, bitmap(*ports)).report().vector == 0x21
+    assert guest(user, bitmap(*ports)).report(qemu=False).vector == 0x21  # other devices there
     for denied in ports:
         report = guest(user, bitmap(*(p for p in ports if p != denied))).report()
         assert (report.vector, report.stack[0]) == (GP, 0)
@@ -74,7 +74,7 @@ def test_every_port_that_an_access_touches_needs_its_bit_clear(source: str, widt
 @pytest.mark.parametrize("source", ["in al, 0x3f", "in eax, 0x3f", "out 0x3f, al", "out 0x3f, ax"])
 def test_the_port_may_be_in_the_instruction(source: str) -> None:
     assert guest(f"{source}; int 0x21", bitmap()).report().vector == GP
-    assert guest(f"{source}; int 0x21", bitmap(*range(0x3F, 0x43))).report().vector == 0x21
+    assert guest(f"{source}; int 0x21", bitmap(*range(0x3F, 0x43))).report(qemu=False).vector == 0x21
 
 
 def test_the_bitmap_must_reach_one_byte_beyond_the_port() -> None:

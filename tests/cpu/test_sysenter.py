@@ -82,7 +82,7 @@ def test_sysenter_works_in_ring_0_too() -> None:
 @pytest.mark.parametrize("cs", [0, 3])
 def test_sysenter_with_a_null_code_segment_is_a_general_protection_fault_at_it(cs: int) -> None:
     guest = Guest(msrs(cs=cs), user="nop; sysenter")
-    report = guest.report()
+    report = guest.report(qemu=cs == 0)  # QEMU doesn't mask the RPL
     assert (report.vector, *report.stack[:4]) == (GP, 0, USER + 1, CODE3, RF | 2)
 
 
