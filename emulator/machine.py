@@ -277,13 +277,18 @@ class Machine:
                 elif reason is Stop.HALT:
                     self._halt()
         except GuestError as error:
+            if self._exit is not None:  # the rest of the block after the OUT that ended the run
+                return self._exited()
             return Outcome("error", _ERROR_STATUS.get(error.kind, ExitStatus.ERROR), str(error))
+
+    def _exited(self) -> Outcome:
+        status, self._exit = self._exit or 0, None
+        return Outcome("exit", status, f"the guest ended with status {status}")
 
     def _between(self, stop: Callable[[], bool] | None) -> Outcome | None:
         """Between two stretches of execution: host input, due events, and reasons to end."""
         if self._exit is not None:
-            status, self._exit = self._exit, None
-            return Outcome("exit", status, f"the guest ended with status {status}")
+            return self._exited()
         if self._reset:
             raise GuestError("reset", f"the guest asked for a reset at {self.processor.where()}")
         if self._stop_requested or (stop is not None and stop()):

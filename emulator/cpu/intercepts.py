@@ -19,6 +19,7 @@ from emulator.cpu.kinds import (
     INTERCEPT_OUT,
     INTERCEPT_OUTS,
     INTERCEPT_RDMSR,
+    INTERCEPT_SYSENTER,
     INTERCEPT_WRMSR,
 )
 from emulator.cpu.registers import EAX, ECX, EDX, IOPL, VM
@@ -56,7 +57,7 @@ class Intercepts:
             return self._ports_checked()
         if kind in MSR_KINDS:
             return True
-        return not self.processor.state.sysenter_cs & 0xFFFC
+        return kind == INTERCEPT_SYSENTER and not self.processor.state.sysenter_cs & 0xFFFC
 
     def _ports_checked(self) -> bool:
         registers = self.processor.registers

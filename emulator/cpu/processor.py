@@ -86,6 +86,7 @@ class Processor:
         )
         self.delivery = Delivery(self.registers, self._read, self._write, self.engine.eflags)
         self.counts: dict[str, int] = {}
+        self._forget = False  # translations, before going on
         self.intercepts = Intercepts(self)
         state.implicit_function = self.engine.callback(self._implicit)
         self.engine.on_interrupt(self._interrupt)
@@ -148,6 +149,8 @@ class Processor:
         self._count("interrupts" if external else kind)
         if s.accounting:
             charge_cause(s.array, INTERRUPT, cost)
+        else:
+            s.cycles += 1  # or faults could go on for ever at the same cycle
         software = restart is not None
         flags = self.engine.eflags()
         if vector in FAULTS_WITH_RF and not software and not external:
@@ -226,12 +229,17 @@ class Processor:
 
     def write_msr(self, index: int, value: int) -> None:
         """WRMSR. Raises: Fault (#GP) for an unknown register."""
+        before = self.state.sysenter_cs
         try:
             self.msrs.write(index, value)
         except UnknownMsr:
             raise Fault(GP) from None
         if index == IA32_SYSENTER_CS:
             self.engine.uc.msr_write(index, value & 0xFFFFFFFF)  # SYSEXIT, which is native, reads it there
+            if before & 0xFFFC and not value & 0xFFFC:
+                self._forget = True  # SYSENTERs translated without a check need one now
+                self.state.stop |= STOP_DEADLINE
+                self.engine.stop()
 
     def _implicit(self, page: int, kind: int, _unused: int) -> int:
         if kind == FETCH:
@@ -260,11 +268,16 @@ class Processor:
         """
         s = self.state
         while True:
+            if self._forget:
+                self._forget = False
+                self.engine.forget_translations()
             s.stop = 0
             s.fault = 0
             status = self.engine.run()
             if status == UC_ERR_EXCEPTION and s.fault == FAULT_PAGE:
                 self._page_fault()
+                if s.cycles >= s.deadline:  # a handler that faults at its first byte meets no block hook
+                    return Stop.DEADLINE
                 continue
             if status != UC_ERR_OK:
                 raise self._engine_error(status)

@@ -316,7 +316,7 @@ class Guest:
             data[at : at + len(piece)] = piece
         return bytes(data)
 
-    def machine(self, name: str = P4, **options: Any) -> Machine:
+    def machine(self, *, name: str = P4, **options: Any) -> Machine:
         machine = Machine(profile(name), memory_bytes=RAM, **options)
         machine.load(load_image(self.image(), memory_bytes=RAM, format="multiboot"))
         return machine
