@@ -273,7 +273,7 @@ class Machine:
                     continue
                 reason = self.processor.run()
                 if reason is Stop.INTERRUPT:
-                    self.processor.interrupt(self.devices.pic.acknowledge())
+                    self.processor.interrupt(self.devices.acknowledge_interrupt())
                 elif reason is Stop.HALT:
                     self._halt()
         except GuestError as error:
@@ -310,7 +310,7 @@ class Machine:
         if self._must_leave():
             return
         if s.interrupt_pending and self.processor.interrupts_enabled:
-            self.processor.interrupt(self.devices.pic.acknowledge())
+            self.processor.interrupt(self.devices.acknowledge_interrupt())
             return
         event = self.events.next_deadline()
         if not self.processor.interrupts_enabled or (
