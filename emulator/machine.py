@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from emulator.cpu.engine import EngineError
 from emulator.cpu.entry import enter
 from emulator.cpu.layout import LayoutError
-from emulator.cpu.processor import GuestError, Processor, Stop
+from emulator.cpu.msr import FEATURE_APIC
+from emulator.cpu.processor import GuestError, Processor, Stop, is_pentium4
 from emulator.cpu.symbols import SymbolTable
 from emulator.devices.clock import Clock
 from emulator.devices.events import EventQueue
+from emulator.devices.lapic_registers import PAGE, STABLE
 from emulator.devices.pc import PcDevices
 from emulator.exitstatus import ExitStatus
 from emulator.memory.ram import PhysicalMemory
@@ -100,6 +102,8 @@ class Machine:
             self._set_exit,
             self._set_reset,
             ram=memory_bytes,
+            apic=bool(int(profile.cpuid.feature_edx.value) & FEATURE_APIC),
+            xapic=is_pentium4(profile),
         )
         self.symbols = SymbolTable()
         self._accounting = accounting
@@ -147,12 +151,23 @@ class Machine:
                 accounting=self._accounting,
                 read_port=self._read_port,
                 write_port=self.devices.bus.write,
+                apic=self.devices,
             )
-            self.processor.engine.map_devices(
-                lambda _address, size: (1 << 8 * size) - 1, lambda _address, _value, _size: None
-            )
+            self._map_devices()
         except (LayoutError, EngineError) as error:
             raise MachineError(f"this Unicorn can't be used: {error}") from error
+
+    def _map_devices(self) -> None:
+        """Device memory above RAM: the bus, and the local APIC's page, which guests read very often."""
+        engine, mmio, lapic = self.processor.engine, self.devices.mmio, self.devices.lapic
+        if lapic is None:
+            engine.map_devices(mmio.read, mmio.write)
+            return
+        engine.map_devices(mmio.read, mmio.write, [(lapic.base, PAGE)])
+        stable = [0, *(offset + 4 for offset in sorted(STABLE))]
+        ends = [*sorted(STABLE), PAGE]
+        volatile = [(start, end - start) for start, end in zip(stable, ends, strict=True)]
+        engine.map_register_page(lapic.base, lapic.page, lapic.write, lapic.refresh, volatile)
 
     # -- devices to machine
 
