@@ -101,4 +101,4 @@ def test_rdmsr_runs_again_under_another_linear_address() -> None:
     guest.map(0x248000, 0x148003)
     guest.place(0x148000, f"mov ecx, {0x1B:#x}; rdmsr; add [{REPORT:#x}], eax; ret")
     ran = guest.run()
-    assert ran.words[0] == 2 * 0xFEE00100 & 0xFFFFFFFF
+    assert ran.words[0] == 2 * 0xFEE00900 & 0xFFFFFFFF
