@@ -73,8 +73,11 @@ class Machine:
         serial_out: Callable[[bytes], None] | None = None,
         accounting: bool = True,
         tsc_log: int = 0,
+        verify: int = 0,
     ) -> None:
         """`tsc_log`: how many RDTSCs keep a snapshot of the ledger. `accounting=False`: nothing is modelled.
+
+        `verify`: every N-th access is checked against the instruction that makes it (see `verification`).
 
         Raises: MachineError.
         """
@@ -101,6 +104,7 @@ class Machine:
         self.symbols = SymbolTable()
         self._accounting = accounting
         self._make_processor()
+        self.verifier = self.processor.verify(verify) if verify and accounting else None
         self.image: Image | None = None
         self._exit: int | None = None
         self._reset = False
@@ -143,6 +147,9 @@ class Machine:
                 accounting=self._accounting,
                 read_port=self._read_port,
                 write_port=self.devices.bus.write,
+            )
+            self.processor.engine.map_devices(
+                lambda _address, size: (1 << 8 * size) - 1, lambda _address, _value, _size: None
             )
         except (LayoutError, EngineError) as error:
             raise MachineError(f"this Unicorn can't be used: {error}") from error

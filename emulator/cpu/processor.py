@@ -14,6 +14,7 @@ from emulator.cpu.blocks import BlockStore
 from emulator.cpu.cpuid import cpuid
 from emulator.cpu.delivery import (
     DF,
+    FAULTS_WITH_RF,
     NAMES,
     PF,
     UD,
@@ -26,8 +27,10 @@ from emulator.cpu.delivery import (
 from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
 from emulator.cpu.implicit import loads_descriptor
 from emulator.cpu.msr import IA32_SYSENTER_CS, Msrs, UnknownMsr
-from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, Registers
+from emulator.cpu.quick_delivery import deliver_quickly
+from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, RF, Registers
 from emulator.cpu.symbols import SymbolTable
+from emulator.cpu.verify import Verifier
 from emulator.memory.ram import PhysicalMemory
 from emulator.timing.causes import INTERRUPT
 from emulator.timing.costs import Costs
@@ -90,7 +93,6 @@ class Processor:
         self.engine.on_invalid_instruction(self._invalid_instruction)
         self.engine.on_cpuid(self._cpuid)
         self.engine.on_ports(read_port, write_port)
-        self.engine.absent_memory()
 
     # -- memory, as the processor's own accesses see it
 
@@ -115,6 +117,14 @@ class Processor:
                 break
             data += self.engine.ram.read(physical, min(size - len(data), 4096 - (at & 0xFFF)))
         return data
+
+    def verify(self, every: int) -> Verifier:
+        """Check every N-th access against the instruction at EIP (slow: EIP is kept exact for that)."""
+        verifier = Verifier(self.registers, self.code_at)
+        self.state.verify_function = self.engine.callback(verifier.check)
+        self.state.verify_every = self.state.verify_left = every
+        self.state.at_skip_sync = 0
+        return verifier
 
     # -- events from the engine
 
@@ -141,6 +151,12 @@ class Processor:
             charge_cause(s.array, INTERRUPT, cost)
         else:
             s.cycles += 1  # or faults could go on for ever at the same cycle
+        software = restart is not None
+        flags = self.engine.eflags()
+        if vector in FAULTS_WITH_RF and not software and not external:
+            flags |= RF
+        if deliver_quickly(s.array, vector, -1 if error is None else error, flags, software):
+            return
         try:
             self.delivery.deliver(vector, error, external=external, restart=restart)
         except TripleFault:

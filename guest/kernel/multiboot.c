@@ -63,4 +63,6 @@ void multiboot_read(u32 magic, u32 info)
 			reserve(m->string + strlen(to->string) + 1);
 		}
 	}
+	if (boot.memory_top <= boot.reserved_end)
+		panic("the loader reports no memory above the kernel");
 }

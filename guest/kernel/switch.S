@@ -1,5 +1,5 @@
 /*
- * switch.S - the three places where the kernel stack changes, and the time-stamp counter.
+ * switch.S - the places where the kernel stack changes, and the time-stamp counter.
  *
  * Each stack that is not running ends in the same switch frame, so that a task switch, the start of an upcall, its
  * end and a handler that blocks all resume each other:
@@ -119,7 +119,7 @@ rdtsc:
 	ret
 	.size rdtsc, . - rdtsc
 
-/* u32 copy_user(void *to, const void *from, u32 n) -> bytes NOT copied. The address that faults may be on either side. */
+/* u32 copy_user(void *to, const void *from, u32 n) -> bytes NOT copied. Either address may be the one that faults. */
 	.globl copy_user
 copy_user:
 	pushl %esi

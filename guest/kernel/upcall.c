@@ -44,6 +44,7 @@ int __attribute__((noinline)) upcall(struct extension *x, const struct uls_event
 
 	u32 flags = irq_save();
 	x->state = ULS_STATE_RUNNING;
+	x->task->state = TASK_RUNNABLE;
 	x->used = 0;
 	x->over_budget = false;
 	upcall_running = x;
