@@ -113,6 +113,7 @@ class Machine:
         self._exit: int | None = None
         self._reset = False
         self._stop_requested = False
+        self.halted = False
         self._limit = NEVER
         self._input: list[bytes] = []
         self.events.on_change = self._deadline_changed
@@ -211,6 +212,7 @@ class Machine:
                 start = segment.address + len(segment.data)
                 self.ram.bytes[start : start + rest] = 0
         self.image = image
+        self.halted = False
         self.symbols.add(image.symbols)
         enter(self.processor.engine, image.entry)
         self.state.cr0 = self.processor.registers.control(0)
@@ -283,6 +285,9 @@ class Machine:
                 outcome = self._between(stop)
                 if outcome is not None:
                     return outcome
+                if self.halted:
+                    self._sleep()
+                    continue
                 self._arm()
                 if self._must_leave():
                     continue
@@ -290,7 +295,7 @@ class Machine:
                 if reason is Stop.INTERRUPT:
                     self.processor.interrupt(self.devices.acknowledge_interrupt())
                 elif reason is Stop.HALT:
-                    self._halt()
+                    self.halted = True
         except GuestError as error:
             if self._exit is not None:  # the rest of the block after the OUT that ended the run
                 return self._exited()
@@ -319,44 +324,27 @@ class Machine:
         self.events.run_due(self.state.cycles)
         return None
 
-    def _halt(self) -> None:
-        """HLT: skip to the next event, or find that nothing can ever end it."""
+    interactive = False
+
+    def _sleep(self) -> None:
+        """HLT: skip to the next event; it is over only when an interrupt is taken.
+
+        Raises: GuestError when nothing can ever end it.
+        """
         s = self.state
-        if self._must_leave():
-            return
         if s.interrupt_pending and self.processor.interrupts_enabled:
+            self.halted = False
             self.processor.interrupt(self.devices.acknowledge_interrupt())
             return
         event = self.events.next_deadline()
-        if not self.processor.interrupts_enabled or (
-            event is None and not self._input and not self.interactive
-        ):
+        if not self.processor.interrupts_enabled or (event is None and not self.interactive):
             state = "off" if not self.processor.interrupts_enabled else "on"
             raise GuestError(
                 "halted", f"HLT with interrupts {state} and nothing pending at {self.processor.where()}"
             )
-        until = self._limit if event is None else min(event, self._limit)
-        if event is None:
-            until = min(until, s.cycles + ATTENTION)
+        until = min(s.cycles + ATTENTION if event is None else event, self._limit)
         if until > s.cycles:
             charge_cause(s.array, HALT, until - s.cycles)
-        if not self._must_leave() and s.cycles < self._limit:
-            self.events.run_due(s.cycles)
-            if not s.interrupt_pending:
-                self._halted_again()
-
-    interactive = False
-
-    def _halted_again(self) -> None:
-        """An event passed without an interrupt: the processor is still halted."""
-        while not self.state.interrupt_pending and not self._must_leave() and self.state.cycles < self._limit:
-            event = self.events.next_deadline()
-            if event is None:
-                return
-            until = min(event, self._limit)
-            if until > self.state.cycles:
-                charge_cause(self.state.array, HALT, until - self.state.cycles)
-            self.events.run_due(self.state.cycles)
 
     def memory_changed(self) -> None:
         """The host has written to guest memory: forget translations and decoded code."""
