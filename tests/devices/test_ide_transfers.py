@@ -239,3 +239,18 @@ def test_the_state_in_the_middle_of_a_transfer_continues_identically(host: Host,
     assert twin.channel.state() == host.channel.state()
     with pytest.raises(ValueError, match="other places"):
         Host(None, Disk.open(tmp_path / "hd0.img")).channel.restore(host.channel.state())
+
+
+def test_accesses_of_mixed_width_go_on_where_the_last_one_ended(host: Host) -> None:
+    host.command(0xE8)
+    data = bytes(range(256)) * 2
+    host.out(DATA, int.from_bytes(data[:2], "little"), 2)
+    for i in range(2, 510, 4):
+        host.out(DATA, int.from_bytes(data[i : i + 4], "little"), 4)
+    host.out(DATA, 0xFFFFFFFF, 4)
+    assert host.wait() == READY
+    host.command(0xE4)
+    read = host.take(2) + host.take(508, width=4)
+    assert read == data[:510]
+    assert host.inp(DATA, 4) == 0xFFFF, "two bytes are left"
+    assert host.inp(STATUS) == READY

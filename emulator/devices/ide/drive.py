@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from emulator.devices.clock import Clock
-from emulator.devices.device import Stateful
+from emulator.devices.device import State, Stateful
 from emulator.devices.events import EventQueue
 from emulator.devices.ide import ata
 from emulator.devices.ide.disk import SECTOR, Disk
@@ -55,8 +55,7 @@ class Drive(Stateful):
         self.command = -1  # what BSY is about, -1 for a reset
         self.left = self.lba = 0  # of a transfer: sectors to go, and the next one
         self.per_block = 1
-        self.buffer = bytearray()
-        self.position = 0
+        self._set_buffer(b"")
         self.reading = self.filling = False  # the host takes from, or fills, the buffer
         self.sector_buffer = bytearray(SECTOR)  # READ BUFFER and WRITE BUFFER
         self.multiple = 0
@@ -151,9 +150,13 @@ class Drive(Stateful):
             return (1 << 8 * size) - 1
         at = self.position
         self.position = end = at + (size if size > 1 else 2)
-        buffer = self.buffer
-        value = int.from_bytes(buffer[at : at + size], "little")
-        if end >= len(buffer):
+        if at & (size - 1):
+            value = int.from_bytes(self.buffer[at:end], "little")
+        elif size == 4:
+            value = self._dwords[at >> 2]
+        else:
+            value = self._words[at >> 1] & ((1 << 8 * size) - 1)
+        if end >= self._size:
             self._read_out()
         return value
 
@@ -162,31 +165,44 @@ class Drive(Stateful):
         if not self.filling:
             return
         at = self.position
-        width = size if size > 1 else 2
-        self.position = end = at + width
-        buffer = self.buffer
-        if end > len(buffer):
-            width = len(buffer) - at
-            value &= (1 << 8 * width) - 1
-        buffer[at : at + width] = value.to_bytes(width, "little")
-        if end >= len(buffer):
+        self.position = end = at + (size if size > 1 else 2)
+        if at & (size - 1):
+            end = min(end, self._size)
+            self.buffer[at:end] = value.to_bytes(4, "little")[: end - at]
+        elif size == 4:
+            self._dwords[at >> 2] = value
+        else:
+            self._words[at >> 1] = value
+        if end >= self._size:
             self.reading = self.filling = False
             self.busy(BLOCK_US)
+
+    def _set_buffer(self, data: bytes) -> None:
+        """A new buffer, seen as the words and double words of the data port."""
+        self.buffer = bytearray(data)
+        self.position = 0
+        self._size: int = len(data)
+        self._words: memoryview[int] = memoryview(self.buffer).cast("H")
+        self._dwords: memoryview[int] = memoryview(self.buffer).cast("I")
+
+    def restore(self, state: State) -> None:
+        """Put `state()` back."""
+        super().restore(state)
+        self._set_buffer(state["buffer"])
+        self.position = state["position"]
 
     # --- transfers ---
 
     def send(self, data: bytes) -> None:
         """A block for the host."""
-        self.buffer[:] = data
-        self.position = 0
+        self._set_buffer(data)
         self.reading = True
         self.status = ata.READY | ata.DRQ
         self._interrupt(True)
 
     def ask(self, size: int) -> None:
         """A block from the host. INTRQ is the caller's: the first block of a command comes without."""
-        self.buffer[:] = bytes(size)
-        self.position = 0
+        self._set_buffer(bytes(size))
         self.filling = True
         self.status = ata.READY | ata.DRQ
 
