@@ -55,6 +55,7 @@ class Drive(Stateful):
         self.command = -1  # what BSY is about, -1 for a reset
         self.left = self.lba = 0  # of a transfer: sectors to go, and the next one
         self.per_block = 1
+        self.position = 0
         self._set_buffer(b"")
         self.reading = self.filling = False  # the host takes from, or fills, the buffer
         self.sector_buffer = bytearray(SECTOR)  # READ BUFFER and WRITE BUFFER
