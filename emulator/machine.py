@@ -73,8 +73,11 @@ class Machine:
         serial_out: Callable[[bytes], None] | None = None,
         accounting: bool = True,
         tsc_log: int = 0,
+        verify: int = 0,
     ) -> None:
         """`tsc_log`: how many RDTSCs keep a snapshot of the ledger. `accounting=False`: nothing is modelled.
+
+        `verify`: every N-th access is checked against the instruction that makes it (see `verification`).
 
         Raises: MachineError.
         """
@@ -101,6 +104,7 @@ class Machine:
         self.symbols = SymbolTable()
         self._accounting = accounting
         self._make_processor()
+        self.verifier = self.processor.verify(verify) if verify and accounting else None
         self.image: Image | None = None
         self._exit: int | None = None
         self._reset = False
@@ -143,6 +147,9 @@ class Machine:
                 accounting=self._accounting,
                 read_port=self._read_port,
                 write_port=self.devices.bus.write,
+            )
+            self.processor.engine.map_devices(
+                lambda _address, size: (1 << 8 * size) - 1, lambda _address, _value, _size: None
             )
         except (LayoutError, EngineError) as error:
             raise MachineError(f"this Unicorn can't be used: {error}") from error
@@ -266,17 +273,22 @@ class Machine:
                     continue
                 reason = self.processor.run()
                 if reason is Stop.INTERRUPT:
-                    self.processor.interrupt(self.devices.pic.acknowledge())
+                    self.processor.interrupt(self.devices.acknowledge_interrupt())
                 elif reason is Stop.HALT:
                     self._halt()
         except GuestError as error:
+            if self._exit is not None:  # the rest of the block after the OUT that ended the run
+                return self._exited()
             return Outcome("error", _ERROR_STATUS.get(error.kind, ExitStatus.ERROR), str(error))
+
+    def _exited(self) -> Outcome:
+        status, self._exit = self._exit or 0, None
+        return Outcome("exit", status, f"the guest ended with status {status}")
 
     def _between(self, stop: Callable[[], bool] | None) -> Outcome | None:
         """Between two stretches of execution: host input, due events, and reasons to end."""
         if self._exit is not None:
-            status, self._exit = self._exit, None
-            return Outcome("exit", status, f"the guest ended with status {status}")
+            return self._exited()
         if self._reset:
             raise GuestError("reset", f"the guest asked for a reset at {self.processor.where()}")
         if self._stop_requested or (stop is not None and stop()):
@@ -298,7 +310,7 @@ class Machine:
         if self._must_leave():
             return
         if s.interrupt_pending and self.processor.interrupts_enabled:
-            self.processor.interrupt(self.devices.pic.acknowledge())
+            self.processor.interrupt(self.devices.acknowledge_interrupt())
             return
         event = self.events.next_deadline()
         if not self.processor.interrupts_enabled or (

@@ -27,7 +27,15 @@ def build() -> None:
     if make is None:
         sys.exit("guest: make is not installed, and the guest images have to be built")
     jobs = f"-j{os.cpu_count() or 1}"
-    command = [make, "--no-print-directory", jobs, "-C", str(ROOT / "guest"), f"PYTHON={sys.executable}"]
+    command = [
+        make,
+        "-s",
+        "--no-print-directory",
+        jobs,
+        "-C",
+        str(ROOT / "guest"),
+        f"PYTHON={sys.executable}",
+    ]
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS")}
     done = subprocess.run(command, env=environment, check=False)
     if done.returncode:

@@ -7,6 +7,10 @@
 
 PYTHON ?= python3
 ZIG    ?= $(PYTHON) -m ziglang
+
+# `make V=1` shows whole commands.
+Q   := $(if $(V),,@)
+say  = $(if $(V),,echo "  $(1) $@";)
 BUILD  ?= build
 
 # From guest/Makefile when included by it. The zig default for x86 has SSE2; compiled code must not use MMX or SSE: a
@@ -39,44 +43,44 @@ userland: $(U_ELFS) $(U_EXT_O) $(BUILD)/sandbox.elf
 
 $(BUILD)/libc/%.o: libc/% $(U_HEADERS) userland.mk
 	@mkdir -p $(@D)
-	$(ZIG) cc $(U_FLAGS) -c $< -o $@
+	$(Q)$(call say,CC)$(ZIG) cc $(U_FLAGS) -c $< -o $@
 
 $(BUILD)/programs/%.o: programs/% $(U_HEADERS) userland.mk
 	@mkdir -p $(@D)
-	$(ZIG) cc $(U_FLAGS) -c $< -o $@
+	$(Q)$(call say,CC)$(ZIG) cc $(U_FLAGS) -c $< -o $@
 
 $(BUILD)/testing/%.o: testing/% $(U_HEADERS) userland.mk
 	@mkdir -p $(@D)
-	$(ZIG) cc $(U_FLAGS) -c $< -o $@
+	$(Q)$(call say,CC)$(ZIG) cc $(U_FLAGS) -c $< -o $@
 
 # An archive, so that a program gets only what it uses.
 $(BUILD)/testing.a: $(U_TESTING)
-	rm -f $@
-	$(ZIG) ar rcsD $@ $^
+	$(Q)rm -f $@
+	$(Q)$(call say,AR)$(ZIG) ar rcsD $@ $^
 
 define U_PROGRAM
 $(BUILD)/$(1).elf: $(patsubst programs/%,$(BUILD)/programs/%.o,$(sort $(call U_SOURCES,$(1)))) $(U_LIBC_O) $(BUILD)/testing.a libc/program.ld
-	$$(ZIG) cc $$(GUEST_TARGET) -nostdlib -static -fno-pie -Wl,-T,libc/program.ld \
+	$$(Q)$$(call say,LD)$$(ZIG) cc $$(GUEST_TARGET) -nostdlib -static -fno-pie -Wl,-T,libc/program.ld \
 		-Wl,--build-id=none,--no-eh-frame-hdr -o $$@ $$(filter %.o %.a,$$^)
 endef
 $(foreach p,$(U_PROGRAMS),$(eval $(call U_PROGRAM,$(p))))
 
 $(BUILD)/extensions/%.o: extensions/% $(U_HEADERS) userland.mk
 	@mkdir -p $(@D)
-	$(ZIG) cc $(U_FLAGS) -c $< -o $@
+	$(Q)$(call say,CC)$(ZIG) cc $(U_FLAGS) -c $< -o $@
 
 $(patsubst %,$(BUILD)/%.o,$(filter-out sleeper,$(U_EXTS))): $(BUILD)/%.o: $(BUILD)/extensions/%.c.o
-	cp $< $@
+	$(Q)cp $< $@
 
 # An extension with libc's system calls: one relocatable file from several, as the sandbox linker wants it.
 $(BUILD)/sleeper.o: $(patsubst %,$(BUILD)/%.o,extensions/sleeper.c libc/calls.c libc/syscall.S)
-	$(ZIG) cc $(GUEST_TARGET) -nostdlib -r -o $@ $^
+	$(Q)$(call say,CC)$(ZIG) cc $(GUEST_TARGET) -nostdlib -r -o $@ $^
 
 # The runtime: return stubs, and those parts of libc that have no data and that compilers call on their own.
 $(BUILD)/runtime.o: $(patsubst %,$(BUILD)/%.o,extensions/runtime.S libc/string.c libc/int64.c)
-	$(ZIG) cc $(GUEST_TARGET) -nostdlib -r -o $@ $^
+	$(Q)$(call say,CC)$(ZIG) cc $(GUEST_TARGET) -nostdlib -r -o $@ $^
 
 # The one image of all extensions that the tests and benchmarks use.
 $(BUILD)/sandbox.elf: $(U_EXT_O) $(wildcard ../loader/sandbox*.py)
-	PYTHONPATH=.. $(PYTHON) -m loader.sandbox $@ --runtime $(BUILD)/runtime.o \
+	$(Q)PYTHONPATH="..$${PYTHONPATH:+:$$PYTHONPATH}" $(PYTHON) -m loader.sandbox $@ --runtime $(BUILD)/runtime.o \
 		$(foreach e,$(U_EXTS),$(e)=$(BUILD)/$(e).o)

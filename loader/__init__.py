@@ -3,8 +3,10 @@
 from loader.describe import Table, describe
 from loader.image import (
     EntryState,
+    Format,
     Image,
     ImageError,
+    Initrd,
     LinearAddress,
     Module,
     PhysicalAddress,
@@ -17,8 +19,10 @@ from loader.load import load_image, load_module
 
 __all__ = [
     "EntryState",
+    "Format",
     "Image",
     "ImageError",
+    "Initrd",
     "LinearAddress",
     "Module",
     "PhysicalAddress",

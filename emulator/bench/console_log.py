@@ -70,10 +70,10 @@ class ConsoleLog:
         """All runs by row, checked for completeness."""
         if self._pending:
             self.feed(b"\n")
-        if not self.begun:
-            self._fail(f"the guest never began the benchmark {self.benchmark}")
         if self.problems:
             self._fail(f"the guest's report is damaged: {self.problems[0]}")
+        if not self.begun:
+            self._fail(f"the guest never began the benchmark {self.benchmark}")
         if not self.ended:
             self._fail("the guest's report breaks off before BENCH-END")
         if not self.runs:

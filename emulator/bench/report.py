@@ -1,6 +1,6 @@
 """A benchmark's result as text: the figures, the ledger, the notes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -9,22 +9,29 @@ from emulator.bench.published import Published
 from emulator.bench.result import Number, Result, Row
 from emulator.timing.causes import CAUSES
 
+COLUMNS = 5  # rows of the benchmark beside each other in a ledger table of 80 characters
+
 
 def show(result: Result, published: Published, console: Console) -> None:
     """Print the whole report."""
     console.print(_figures(result))
-    with_reference = [row for row in result.rows if row.published is not None]
-    without = [row for row in result.rows if row.published is None]
-    for rows, name in ((with_reference, "published rows"), (without, "further rows")):
-        if any(row.ledger for row in rows):
-            console.print()
-            console.print(_ledger(rows, published, name))
+    for rows, name in _groups(result.rows):
+        console.print()
+        console.print(_ledger(rows, published, name))
     console.print()
     for note in result.notes:
         console.print(f"- {note}", highlight=False, markup=False, soft_wrap=not console.is_terminal)
     console.print(
         f"- Image {result.image.name}, sha256 {result.image.sha256}", highlight=False, soft_wrap=True
     )
+
+
+def _groups(rows: Sequence[Row]) -> Iterator[tuple[Sequence[Row], str]]:
+    """Rows that share a ledger table: the published ones, then the others, few enough for a terminal."""
+    for name, is_published in (("published rows", True), ("further rows", False)):
+        group = [row for row in rows if row.ledger and (row.published is not None) == is_published]
+        for start in range(0, len(group), COLUMNS):
+            yield group[start : start + COLUMNS], name
 
 
 def _figures(result: Result) -> Table:

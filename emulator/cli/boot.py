@@ -20,6 +20,7 @@ from emulator.cli.options import (
     parse_count,
     parse_memory,
     parse_number,
+    profile_label,
 )
 from emulator.cli.progress import progress
 from emulator.cli.summary import show_summary, statistics_json
@@ -78,14 +79,14 @@ class Run:
 
     def report(self, status: int, outcome: "Outcome", stats: TextIO | None, summary: bool) -> None:
         """Write the statistics file and the summary."""
-        mhz = float(self.profile.mhz.value)
+        name, mhz = profile_label(self.profile), float(self.profile.mhz.value)
         if stats is not None:
             image = {"name": self.image.name, "sha256": self.image.sha256, "memory": self.memory}
             end = {"kind": outcome.kind, "status": status, "message": outcome.message}
-            stats.write(statistics_json(self.machine, self.profile.name, mhz, image, end))
+            stats.write(statistics_json(self.machine, name, mhz, image, end))
             stats.flush()
         if summary:
-            show_summary(self.machine, self.profile.name, mhz, Console(stderr=True))
+            show_summary(self.machine, name, mhz, Console(stderr=True))
 
 
 @contextlib.contextmanager
@@ -143,6 +144,10 @@ def boot(
     from emulator.timing.profile import load_profile
     from loader import load_image, load_module
 
+    if stats == "-" and serial == "stdio":
+        raise typer.BadParameter(
+            "it would be mixed with the guest's output; say --serial FILE", param_hint="--stats -"
+        )
     cpu = load_profile(profile)
     modules = [load_module(*_split(text)) for text in module or []]
     loaded = load_image(

@@ -105,7 +105,7 @@ def _find_invalid_address(memory: int) -> int:
     """Fault a fill at a known linear address and look for that address."""
     engine = Uc(UC_ARCH_X86, UC_MODE_32)
     engine.mem_map(0, 0x10000)
-    engine.ctl_tlb_mode(UC_TLB_VIRTUAL)
+    engine.ctl_set_tlb_mode(UC_TLB_VIRTUAL)
     engine.mem_write(0x1000, b"\xa1" + struct.pack("<I", _FAULT_ADDRESS))
 
     def fill(_engine: Any, address: int, _access: int, entry: Any, _data: Any) -> bool:

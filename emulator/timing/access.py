@@ -76,7 +76,11 @@ def miss(s: Any, side: Word, page: Word, write: bool) -> Word:
 
 @compiled
 def evict(s: Any, side: Word, entry: Word) -> None:
-    """Before an entry goes: if the tables have changed since, the soft TLB must forget it too."""
+    """Before an entry goes: if the tables have changed since, the soft TLB must forget it too.
+
+    A data entry goes inside a memory hook, where the engine still holds a pointer into its TLB (a flush
+    there crashes the host): the flush waits for the next block.
+    """
     tag = s.tlb_tag[entry]
     if tag < 0:
         return
@@ -89,7 +93,10 @@ def evict(s: Any, side: Word, entry: Word) -> None:
     unchanged = now >= 0 and (now & mask) == s.tlb_frame[entry]
     # D may have been set meanwhile through another entry: it doesn't change what the soft TLB allows
     if not unchanged or ((now >> 20) ^ s.tlb_rights[entry]) & ~RIGHT_DIRTY:
-        flush_soft_tlb(s)
+        if side == CODE:
+            flush_soft_tlb(s)
+        else:
+            s.table_written = 1
         s.evict_flushes += 1
         s.last_code_page = -1
         s.last_data_page = -1

@@ -225,6 +225,17 @@ def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
     s.last_physical = physical
 
 
+@compiled
+def sample(s: Any, physical: Word, size: Word) -> None:
+    """The self-check: have Python compare every N-th access with the instruction at EIP."""
+    s.verify_left -= 1
+    if s.verify_left > 0 or physical >= s.ram_size:
+        return
+    s.verify_left = s.verify_every
+    page = load_i64(s.reverse_map + 8 * (physical >> 12)) & 0xFFFFF
+    call3(s.verify_function, page << 12 | (physical & 0xFFF), size, 0)
+
+
 @callback(types.void(types.int64, types.int32, types.int64, types.int32, types.int64, STATE_POINTER))
 def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, state: Any) -> Any:
     """UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE: one access, reported by physical address after its fill."""
@@ -234,6 +245,8 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
         s.writes += 1
     else:
         s.reads += 1
+    if s.verify_every:
+        sample(s, physical, np.int64(size))
     last = physical + size - 1
     line = last >> s.l1d_shift
     if line == s.last_data_line and physical >> s.l1d_shift == line and (not write or s.last_data_writable):
@@ -255,9 +268,10 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
     elif line != s.last_data_line:
         access(s, linear + size - 1, write)
         s.last_data_line = line
-    if write and load_u8(s.table_frames + frame):
-        s.table_written = 1
-        s.last_data_line = -1
+    if load_u8(s.table_frames + frame):
+        s.last_data_line = -1  # a write to this line must come here, even after a read of it
+        if write:
+            s.table_written = 1
 
 
 TRANSLATION = np.dtype([("pc", "i8"), ("count", "u2"), ("size", "u2"), ("padding", "u4")])
