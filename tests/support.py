@@ -14,7 +14,9 @@ A program starts in ring 0 at PROGRAM. Keystone assembles it, after `EXIT` and f
 """
 
 import functools
+import gc
 import importlib.util
+import itertools
 import struct
 from types import ModuleType
 from typing import Any
@@ -155,12 +157,17 @@ def _boot(cr0: int, cr4: int) -> bytes:
     )
 
 
+_made = itertools.count(1)
+
+
 class Rig:
     """A machine with the layout above; map pages, then run a program."""
 
     def __init__(
         self, name: str = PENTIUM4, *, wp: bool = True, cr4: int = PSE | PGE, **options: Any
     ) -> None:
+        if next(_made) % 10 == 0:
+            gc.collect()  # a machine is some ten megabytes in a cycle of few objects
         self.machine = machine(name, **options)
         self.cr0 = PG | (WP if wp else 0)
         self.cr4 = cr4
