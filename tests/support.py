@@ -1,9 +1,9 @@
 """A small guest machine for tests: paging, two rings, a log, and a page-fault handler that skips.
 
-    linear = physical          0 -   4 MB   one 4 MB page for both rings: tables, handlers, program, stacks, log
-                               4 MB and up  nothing, until a test maps it; FRAMES is free memory
+    linear = physical    0 - 4 MB      one 4 MB page for both rings: tables, handlers, program, stacks, log
+                         4 MB and up   nothing, until a test maps it; FRAMES is free memory
 
-One page for all that isn't under test takes one entry of each TLB (a Pentium III has two for 4 MB code pages).
+One page for all that isn't under test takes one entry of each TLB (a Pentium III has two for 4 MB code).
 
     int 0x30   append (0x30, EAX, EBX) to the log
     int 0x31   go on in ring 0          int 0x32   go on in ring 3

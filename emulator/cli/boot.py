@@ -20,6 +20,7 @@ from emulator.cli.options import (
     parse_count,
     parse_memory,
     parse_number,
+    profile_label,
 )
 from emulator.cli.progress import progress
 from emulator.cli.summary import show_summary, statistics_json
@@ -34,6 +35,7 @@ EPILOG = examples(
     "ringtoll boot kernel.elf",
     "ringtoll boot kernel.elf --append 'flush=cr3' --module 'sandbox.elf' --module 'hello.elf one two'",
     "ringtoll boot kernel.elf --serial console.log --stats stats.json --max-cycles 5e9",
+    "ringtoll boot vmlinuz --initrd initramfs.cpio --append 'console=ttyS0' --memory 128M",
     "ringtoll boot code.bin --format flat --address 0x100000 --profile pentium3-katmai-550",
 ) + (
     "\n\nThe exit status is the guest's own (debug exit port 0xf4), or: "
@@ -78,14 +80,14 @@ class Run:
 
     def report(self, status: int, outcome: "Outcome", stats: TextIO | None, summary: bool) -> None:
         """Write the statistics file and the summary."""
-        mhz = float(self.profile.mhz.value)
+        name, mhz = profile_label(self.profile), float(self.profile.mhz.value)
         if stats is not None:
             image = {"name": self.image.name, "sha256": self.image.sha256, "memory": self.memory}
             end = {"kind": outcome.kind, "status": status, "message": outcome.message}
-            stats.write(statistics_json(self.machine, self.profile.name, mhz, image, end))
+            stats.write(statistics_json(self.machine, name, mhz, image, end))
             stats.flush()
         if summary:
-            show_summary(self.machine, self.profile.name, mhz, Console(stderr=True))
+            show_summary(self.machine, name, mhz, Console(stderr=True))
 
 
 @contextlib.contextmanager
@@ -101,7 +103,9 @@ def _open_stats(where: str | None) -> Iterator[TextIO | None]:
 
 
 def boot(
-    image: Annotated[str, typer.Argument(help="The guest: ELF, multiboot kernel, or flat binary.")],
+    image: Annotated[
+        str, typer.Argument(help="The guest: ELF or multiboot kernel, Linux bzImage, or flat binary.")
+    ],
     profile: Annotated[
         str, typer.Option(help="CPU profile: a name of `ringtoll profiles`, or a TOML file.")
     ] = DEFAULT_PROFILE,
@@ -114,6 +118,9 @@ def boot(
         typer.Option(
             metavar="'FILE ARGS'", help="A multiboot module and the string that goes with it; repeatable."
         ),
+    ] = None,
+    initrd: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A Linux kernel's initial RAM disk or initramfs.")
     ] = None,
     serial: Annotated[
         str, typer.Option(metavar="stdio|FILE", help="Where COM1 goes; stdio also takes input.")
@@ -154,6 +161,7 @@ def boot(
         memory_bytes=memory,
         append=append,
         modules=modules,
+        initrd=initrd,
         format=format.value,
         address=address,
     )

@@ -152,19 +152,30 @@ class Delivery:
         self.history: list[FaultRecord] = []
 
     def deliver(
-        self, vector: int, error: int | None, *, software: bool = False, external: bool = False
+        self,
+        vector: int,
+        error: int | None,
+        *,
+        external: bool = False,
+        restart: int | None = None,
     ) -> None:
         """Enter the handler of `vector`; faults on the way become double faults by SDM table 5-5.
+
+        `restart` makes it an INT n, INT3 or INTO: it is the EIP of that instruction, to which a fault
+        on the way goes back, while the frame of the interrupt itself has the EIP behind it.
 
         Raises: TripleFault, with `history` telling how it came to that.
         """
         self.history = []
+        software = restart is not None
         while True:
             self._remember(vector, error)
             try:
                 self._enter(vector, error, software=software, external=external)
             except Fault as fault:
                 second = fault.vector
+                if restart is not None:
+                    self.registers.eip = restart
                 if second == PF:
                     self.registers.set_control(2, fault.linear)
                 if vector == DF:

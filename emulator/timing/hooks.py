@@ -254,6 +254,17 @@ def table_frame(s: Any, physical: Word) -> Any:
     return 0 <= physical < s.ram_size and load_u8(s.table_frames + (physical >> 12)) != 0
 
 
+@compiled
+def sample(s: Any, physical: Word, size: Word) -> None:
+    """The self-check: have Python compare every N-th access with the instruction at EIP."""
+    s.verify_left -= 1
+    if s.verify_left > 0 or physical >= s.ram_size:
+        return
+    s.verify_left = s.verify_every
+    page = load_i64(s.reverse_map + 8 * (physical >> 12)) & 0xFFFFF
+    call3(s.verify_function, page << 12 | (physical & 0xFFF), size, 0)
+
+
 @callback(types.void(types.int64, types.int32, types.int64, types.int32, types.int64, STATE_POINTER))
 def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, state: Any) -> Any:
     """UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE: one access, reported by physical address after its fill."""
@@ -263,6 +274,8 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
         s.writes += 1
     else:
         s.reads += 1
+    if s.verify_every:
+        sample(s, physical, np.int64(size))
     last = physical + size - 1
     line = last >> s.l1d_shift
     if line == s.last_data_line and physical >> s.l1d_shift == line and (not write or s.last_data_writable):

@@ -1,4 +1,4 @@
-"""Unicorn with its native MMU (QEMU's), driven one access at a time: the other opinion in the differential tests.
+"""Unicorn with its native MMU (QEMU's), one access at a time: the other opinion of the differential tests.
 
 Its traps are worked around here: the pending exception is never cleared by itself, error codes have no API,
 and a fault may leave A set in the entries that it walked (see test_differential.py).

@@ -33,9 +33,13 @@ SMALL_FRAMES = (0x400, 0x401, 0x402, 0x801, 0xC00)
 LOW_BITS = 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x100 | 0xE00  # P, R/W, U/S, PWT, PCD, G, free
 
 # mostly present, any rights
-bits = st.builds(lambda low, present: (low & LOW_BITS) | present, st.integers(0, 0xFFF), st.sampled_from([1, 1, 1, 0]))
+bits = st.builds(
+    lambda low, present: (low & LOW_BITS) | present, st.integers(0, 0xFFF), st.sampled_from([1, 1, 1, 0])
+)
 directories = st.lists(
-    st.tuples(bits, st.booleans(), st.sampled_from(BIG_FRAMES), st.integers(0, AREAS - 1)), min_size=AREAS, max_size=AREAS
+    st.tuples(bits, st.booleans(), st.sampled_from(BIG_FRAMES), st.integers(0, AREAS - 1)),
+    min_size=AREAS,
+    max_size=AREAS,
 )  # bits, large, its frame, or number of the table
 tables = st.lists(
     st.lists(st.tuples(bits, st.sampled_from(SMALL_FRAMES)), min_size=PAGES - 1, max_size=PAGES - 1),
@@ -47,7 +51,9 @@ accesses = st.lists(
     st.builds(
         lambda kind, crosses, area, page, user, wp, number: Access(
             kind,
-            (FIRST_AREA + area << 22) + (page << 12) + (0xFFE if crosses and kind != "fetch" else OFFSETS[kind]),
+            (FIRST_AREA + area << 22)
+            + (page << 12)
+            + (0xFFE if crosses and kind != "fetch" else OFFSETS[kind]),
             0x5EC20000 + number,
             user,
             wp,
@@ -77,13 +83,21 @@ def program(sequence: list[Access]) -> bytes:
         if access.user != (ring == 3):
             code += assemble(TO_USER if access.user else TO_KERNEL, PROGRAM)
             ring = 3 if access.user else 0
-        body = b"\xb8" + struct.pack("<I", access.value) + b"\xb9" + struct.pack("<I", access.address) + access.code()
+        body = (
+            b"\xb8"
+            + struct.pack("<I", access.value)
+            + b"\xb9"
+            + struct.pack("<I", access.address)
+            + access.code()
+        )
         body += b"" if access.kind == "fetch" else b"\xcd\x30"
         code += b"\xbf" + struct.pack("<I", PROGRAM + len(code) + 5 + len(body)) + body
     return code + assemble(EXIT, PROGRAM)
 
 
-def prepare(rig: Rig, directory: list[tuple[int, bool, int, int]], table: list[list[tuple[int, int]]]) -> None:
+def prepare(
+    rig: Rig, directory: list[tuple[int, bool, int, int]], table: list[list[tuple[int, int]]]
+) -> None:
     for area, (low, big, frame, number) in enumerate(directory):
         value = low | 0x80 | frame << 12 if big else low | TABLES + 4096 * number
         rig.poke(DIRECTORY + 4 * (FIRST_AREA + area), value)
@@ -95,7 +109,7 @@ def prepare(rig: Rig, directory: list[tuple[int, bool, int, int]], table: list[l
         rig.machine.ram.write((frame << 12) + 0x10, b"\xb8" + struct.pack("<I", frame) + b"\xcd\x30\xff\xe7")
 
 
-def entries(read) -> list[int]:  # noqa: ANN001
+def entries(read) -> list[int]:
     """All table entries under test, with their A and D bits."""
     found = struct.unpack(f"<{AREAS}I", read(DIRECTORY + 4 * FIRST_AREA, 4 * AREAS))
     for area in range(AREAS):
@@ -130,4 +144,6 @@ def test_our_mmu_and_the_native_one_agree(
     assert np.array_equal(rig.machine.ram.bytes[data:], np.frombuffer(native.ram, np.uint8)[data:])
     if not accounting and any(access.address & 0xFFF == 0xFFE for access in sequence):
         return  # a translation for the first page sets its A and D then, even if the second one faults
-    assert [hex(entry) for entry in entries(rig.machine.ram.read)] == [hex(entry) for entry in entries(native.read)]
+    assert [hex(entry) for entry in entries(rig.machine.ram.read)] == [
+        hex(entry) for entry in entries(native.read)
+    ]
