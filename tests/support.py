@@ -1,9 +1,9 @@
 """A small guest machine for tests: paging, two rings, a log, and a page-fault handler that skips.
 
-    linear = physical          0 -   4 MB   one 4 MB page for both rings: tables, handlers, program, stacks, log
-                               4 MB and up  nothing, until a test maps it; FRAMES is free memory
+    linear = physical    0 - 4 MB      one 4 MB page for both rings: tables, handlers, program, stacks, log
+                         4 MB and up   nothing, until a test maps it; FRAMES is free memory
 
-One page for all that isn't under test takes one entry of each TLB (a Pentium III has two for 4 MB code pages).
+One page for all that isn't under test takes one entry of each TLB (a Pentium III has two for 4 MB code).
 
     int 0x30   append (0x30, EAX, EBX) to the log
     int 0x31   go on in ring 0          int 0x32   go on in ring 3
@@ -14,7 +14,9 @@ A program starts in ring 0 at PROGRAM. Keystone assembles it, after `EXIT` and f
 """
 
 import functools
+import gc
 import importlib.util
+import itertools
 import struct
 from types import ModuleType
 from typing import Any
@@ -155,12 +157,17 @@ def _boot(cr0: int, cr4: int) -> bytes:
     )
 
 
+_made = itertools.count(1)
+
+
 class Rig:
     """A machine with the layout above; map pages, then run a program."""
 
     def __init__(
         self, name: str = PENTIUM4, *, wp: bool = True, cr4: int = PSE | PGE, **options: Any
     ) -> None:
+        if next(_made) % 10 == 0:
+            gc.collect()  # a machine is some ten megabytes in a cycle of few objects
         self.machine = machine(name, **options)
         self.cr0 = PG | (WP if wp else 0)
         self.cr4 = cr4

@@ -134,7 +134,7 @@ def drop(s: Any, side: Word, entry: Word, why: Word) -> None:
 
 @compiled
 def next_small(s: Any, side: Word, page: Word, start: Word) -> Word:
-    """The first entry from `start` (0: the first of all) that holds a 4 KB page of the 4 MB around `page`, or -1."""
+    """The first entry from `start` on that holds a 4 KB page of the 4 MB around `page`, or -1."""
     array = 2 * side
     first = s.tlb_base[array]
     for entry in range(max(first, start), first + s.tlb_sets[array] * s.tlb_ways[array]):

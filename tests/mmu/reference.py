@@ -1,4 +1,4 @@
-"""The two-level page walk of IA-32 and a TLB, in plain Python, straight from the manual (SDM vol. 3A, chapter 3)."""
+"""The two-level page walk of IA-32 and a TLB, in plain Python, straight from SDM vol. 3A, chapter 3."""
 
 import struct
 from dataclasses import dataclass
@@ -104,7 +104,7 @@ WHY: tuple[Why, ...] = ("cold", "capacity", "cr3", "invlpg", "other")
 
 
 class Tlb:
-    """One translation buffer: a list per set, oldest first. Keys are ("small", page) and ("big", page // 1024)."""
+    """One translation buffer: a list per set, oldest first. Keys: ("small", page), ("big", page // 1024)."""
 
     def __init__(self, entries: int, ways: int, fifo: bool) -> None:
         self.ways, self.fifo = ways, fifo

@@ -1,4 +1,4 @@
-"""Stale translations as a guest meets them: the modelled TLB is the machine's TLB (SDM vol. 3A 10.9 and 4.10)."""
+"""Stale translations as a guest meets them: the modelled TLB is the machine's TLB (SDM vol. 3A 10.9, 4.10)."""
 
 import itertools
 import struct
@@ -14,9 +14,9 @@ from tests.support import (
     PROFILES,
     TO_KERNEL,
     TO_USER,
-    Rig,
     G,
     P,
+    Rig,
     U,
     W,
 )
@@ -408,7 +408,7 @@ def test_a_stale_entry_may_be_evicted_in_the_middle_of_a_block(profile: str, acc
 
 
 def test_small_pages_merged_into_a_large_one_end_when_the_large_one_is_loaded(profile: str) -> None:
-    """The manual leaves open which of two entries translates; ours keeps one, whatever the order of look-ups."""
+    """The manual leaves open which of two entries translates; ours keeps one."""
     rig = Rig(profile)
     for i in (0, 1, 256):  # 0 and 256 share a slot of the look-up hints
         rig.small(SMALL + 4096 * i, FRAMES + 0x400000 + 4096 * i, P | W | U)
