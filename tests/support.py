@@ -14,14 +14,19 @@ A program starts in ring 0 at PROGRAM. Keystone assembles it, after `EXIT` and f
 """
 
 import functools
+import importlib.util
 import struct
+from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import keystone
+import numpy as np
 
 from emulator.machine import Machine, Outcome
 from emulator.timing.profile import load_profile, profile_names
 from emulator.timing.schema import Profile
+from emulator.timing.state import StateView
 from loader import load_image
 
 PENTIUM4 = "pentium4-willamette-1400"
@@ -57,6 +62,22 @@ TO_USER = "int 0x32;"
 @functools.cache
 def profile(name: str) -> Profile:
     return load_profile(name)
+
+
+def record(view: StateView) -> Any:
+    """A state record as the model's functions take it, compiled or not."""
+    return view.array.view(np.recarray)[0]
+
+
+def uncompiled(module: ModuleType) -> ModuleType:
+    """A second copy of a module of the model, whose own functions are plain Python."""
+    spec = importlib.util.spec_from_file_location(f"{module.__name__}_uncompiled", module.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    copy = importlib.util.module_from_spec(spec)
+    with mock.patch("emulator.compiled.compiled", lambda function: function):
+        spec.loader.exec_module(copy)
+    return copy
 
 
 @functools.cache
@@ -137,7 +158,9 @@ def _boot(cr0: int, cr4: int) -> bytes:
 class Rig:
     """A machine with the layout above; map pages, then run a program."""
 
-    def __init__(self, name: str = PENTIUM4, *, wp: bool = True, cr4: int = PSE | PGE, **options: Any) -> None:
+    def __init__(
+        self, name: str = PENTIUM4, *, wp: bool = True, cr4: int = PSE | PGE, **options: Any
+    ) -> None:
         self.machine = machine(name, **options)
         self.cr0 = PG | (WP if wp else 0)
         self.cr4 = cr4
@@ -151,9 +174,10 @@ class Rig:
             [(0, 0, 0), (0, 0xFFFFF, 0xC09A), (0, 0xFFFFF, 0xC092), (0, 0xFFFFF, 0xC0FA), (0, 0xFFFFF, 0xC0F2),
              (TSS, 103, 0x0089)]
         ):  # fmt: skip
-            words = (base << 16 | limit & 0xFFFF) & 0xFFFFFFFF, (
-                base & 0xFF000000 | base >> 16 & 0xFF | limit & 0xF0000 | high << 8
-            ) & 0xFFFFFFFF
+            words = (
+                (base << 16 | limit & 0xFFFF) & 0xFFFFFFFF,
+                (base & 0xFF000000 | base >> 16 & 0xFF | limit & 0xF0000 | high << 8) & 0xFFFFFFFF,
+            )
             ram.write(GDT + 8 * index, struct.pack("<II", *words))
         ram.write(GDT + 0x100, struct.pack("<HI", 0x2F, GDT))
         ram.write(GDT + 0x108, struct.pack("<HI", 0x7FF, IDT))

@@ -35,6 +35,7 @@ EPILOG = examples(
     "ringtoll boot kernel.elf",
     "ringtoll boot kernel.elf --append 'flush=cr3' --module 'sandbox.elf' --module 'hello.elf one two'",
     "ringtoll boot kernel.elf --serial console.log --stats stats.json --max-cycles 5e9",
+    "ringtoll boot vmlinuz --initrd initramfs.cpio --append 'console=ttyS0' --memory 128M",
     "ringtoll boot code.bin --format flat --address 0x100000 --profile pentium3-katmai-550",
 ) + (
     "\n\nThe exit status is the guest's own (debug exit port 0xf4), or: "
@@ -102,7 +103,9 @@ def _open_stats(where: str | None) -> Iterator[TextIO | None]:
 
 
 def boot(
-    image: Annotated[str, typer.Argument(help="The guest: ELF, multiboot kernel, or flat binary.")],
+    image: Annotated[
+        str, typer.Argument(help="The guest: ELF or multiboot kernel, Linux bzImage, or flat binary.")
+    ],
     profile: Annotated[
         str, typer.Option(help="CPU profile: a name of `ringtoll profiles`, or a TOML file.")
     ] = DEFAULT_PROFILE,
@@ -115,6 +118,9 @@ def boot(
         typer.Option(
             metavar="'FILE ARGS'", help="A multiboot module and the string that goes with it; repeatable."
         ),
+    ] = None,
+    initrd: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A Linux kernel's initial RAM disk or initramfs.")
     ] = None,
     serial: Annotated[
         str, typer.Option(metavar="stdio|FILE", help="Where COM1 goes; stdio also takes input.")
@@ -155,6 +161,7 @@ def boot(
         memory_bytes=memory,
         append=append,
         modules=modules,
+        initrd=initrd,
         format=format.value,
         address=address,
     )

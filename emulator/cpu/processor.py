@@ -26,7 +26,7 @@ from emulator.cpu.delivery import (
 )
 from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
 from emulator.cpu.implicit import loads_descriptor
-from emulator.cpu.msr import IA32_SYSENTER_CS, Msrs, UnknownMsr
+from emulator.cpu.msr import IA32_SYSENTER_CS, ApicBase, Msrs, UnknownMsr
 from emulator.cpu.quick_delivery import deliver_quickly
 from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, RF, Registers
 from emulator.cpu.symbols import SymbolTable
@@ -58,6 +58,11 @@ class GuestError(Exception):
         self.kind = kind
 
 
+def is_pentium4(profile: Profile) -> bool:
+    """Family 15, by CPUID."""
+    return int(profile.cpuid.signature.value) >> 8 & 15 == 15
+
+
 class Processor:
     """One IA-32 processor with its model."""
 
@@ -71,6 +76,7 @@ class Processor:
         accounting: bool,
         read_port: Callable[[int, int], int],
         write_port: Callable[[int, int, int], None],
+        apic: ApicBase | None = None,
     ) -> None:
         from emulator.cpu.intercepts import Intercepts
 
@@ -82,7 +88,8 @@ class Processor:
         self.msrs = Msrs(
             state,
             int(profile.cpuid.feature_edx.value),
-            pentium4=int(profile.cpuid.signature.value) >> 8 & 15 == 15,
+            pentium4=is_pentium4(profile),
+            apic=apic,
         )
         self.delivery = Delivery(self.registers, self._read, self._write, self.engine.eflags)
         self.counts: dict[str, int] = {}

@@ -123,6 +123,10 @@ class PcDevices:
         """The processor takes an interrupt: the vector, of whichever controller asked."""
         return self.interrupts.acknowledge()
 
+    def apic_base(self) -> int:
+        """IA32_APIC_BASE; 0 without a local APIC."""
+        return 0 if self.lapic is None else self.lapic.base_msr
+
     def set_apic_base(self, value: int) -> None:
         """WRMSR of IA32_APIC_BASE: the local APIC comes, goes or moves.
 
