@@ -8,7 +8,7 @@
 StateView.deadline <----------------------- EventQueue
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -23,8 +23,10 @@ from emulator.cpu.processor import GuestError, Processor, Stop, is_pentium4
 from emulator.cpu.symbols import SymbolTable
 from emulator.devices.clock import Clock
 from emulator.devices.events import EventQueue
+from emulator.devices.ide import Disk
 from emulator.devices.lapic_registers import PAGE, STABLE
 from emulator.devices.pc import PcDevices
+from emulator.devices.vga import clear
 from emulator.exitstatus import ExitStatus
 from emulator.memory.ram import PhysicalMemory
 from emulator.timing.causes import COUNT, HALT
@@ -76,10 +78,12 @@ class Machine:
         accounting: bool = True,
         tsc_log: int = 0,
         verify: int = 0,
+        disks: Sequence[Disk | None] = (),
     ) -> None:
         """`tsc_log`: how many RDTSCs keep a snapshot of the ledger. `accounting=False`: nothing is modelled.
 
         `verify`: every N-th access is checked against the instruction that makes it (see `verification`).
+        `disks`: up to four, primary master first.
 
         Raises: MachineError.
         """
@@ -102,9 +106,11 @@ class Machine:
             self._set_exit,
             self._set_reset,
             ram=memory_bytes,
+            disks=disks,
             apic=bool(int(profile.cpuid.feature_edx.value) & FEATURE_APIC),
             xapic=is_pentium4(profile),
         )
+        clear(self.ram)
         self.symbols = SymbolTable()
         self._accounting = accounting
         self._make_processor()
