@@ -15,9 +15,11 @@ A program starts in ring 0 at PROGRAM. Keystone assembles it, after `EXIT` and f
 
 import functools
 import gc
+import importlib
 import importlib.util
 import itertools
 import struct
+import sys
 from types import ModuleType
 from typing import Any
 from unittest import mock
@@ -71,13 +73,17 @@ def record(view: StateView) -> Any:
     return view.array.view(np.recarray)[0]
 
 
-def uncompiled(module: ModuleType) -> ModuleType:
-    """A second copy of a module of the model, whose own functions are plain Python."""
+def uncompiled(module: ModuleType, *used: str) -> ModuleType:
+    """A copy of a module of the model, and of modules that it uses, whose functions are plain Python."""
     spec = importlib.util.spec_from_file_location(f"{module.__name__}_uncompiled", module.__file__)
     assert spec is not None
     assert spec.loader is not None
     copy = importlib.util.module_from_spec(spec)
-    with mock.patch("emulator.compiled.compiled", lambda function: function):
+    replaced = {name: uncompiled(importlib.import_module(name)) for name in used}
+    with (
+        mock.patch("emulator.compiled.compiled", lambda function: function),
+        mock.patch.dict(sys.modules, replaced),
+    ):
         spec.loader.exec_module(copy)
     return copy
 
@@ -177,10 +183,12 @@ class Rig:
         ram.write(RUNTIME, code)
         for vector, address in at.items():
             ram.write(IDT + 8 * vector, gate(address))
-        for index, (base, limit, high) in enumerate(
-            [(0, 0, 0), (0, 0xFFFFF, 0xC09A), (0, 0xFFFFF, 0xC092), (0, 0xFFFFF, 0xC0FA), (0, 0xFFFFF, 0xC0F2),
-             (TSS, 103, 0x0089)]
-        ):  # fmt: skip
+        segments = [
+            (0, 0, 0),
+            *((0, 0xFFFFF, high) for high in (0xC09A, 0xC092, 0xC0FA, 0xC0F2)),
+            (TSS, 103, 0x89),
+        ]
+        for index, (base, limit, high) in enumerate(segments):
             words = (
                 (base << 16 | limit & 0xFFFF) & 0xFFFFFFFF,
                 (base & 0xFF000000 | base >> 16 & 0xFF | limit & 0xF0000 | high << 8) & 0xFFFFFFFF,

@@ -47,6 +47,7 @@ from emulator.timing.system_access import (
 )
 
 GP: Final = 13
+LARGEST_FRAME: Final = 40  # from VM86: GS FS DS ES SS ESP EFLAGS CS EIP and an error code
 
 
 class Stop(Enum):
@@ -179,12 +180,14 @@ class Processor:
         flags = self.engine.eflags()
         if vector in FAULTS_WITH_RF and not software and not external:
             flags |= RF
-        if deliver_quickly(s.array, vector, -1 if error is None else error, flags, software):
-            return
-        try:
-            self.delivery.deliver(vector, error, external=external, restart=restart)
-        except TripleFault:
-            raise GuestError("triple fault", self._shutdown_message(self.delivery.history)) from None
+        if not deliver_quickly(s.array, vector, -1 if error is None else error, flags, software):
+            try:
+                self.delivery.deliver(vector, error, external=external, restart=restart)
+            except TripleFault:
+                raise GuestError("triple fault", self._shutdown_message(self.delivery.history)) from None
+        if s.code_written:  # the stack shares a frame with code
+            s.code_written = 0
+            self.engine.retranslate(self.registers.stack_top, LARGEST_FRAME)
 
     def _shutdown_message(self, history: list[FaultRecord]) -> str:
         lines = ["triple fault: the processor shut down while delivering a double fault (SDM vol. 3A 5.15)"]

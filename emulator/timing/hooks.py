@@ -27,7 +27,7 @@ from emulator.compiled import (
     store_u8,
     store_u32,
 )
-from emulator.mmu.tlb import DATA
+from emulator.mmu.tlb import CODE, DATA
 from emulator.mmu.walk import CR0_PG, control, permitted, walk
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
 from emulator.timing.after import after_effect, block_records
@@ -312,12 +312,7 @@ def on_translate(engine: Any, current: Any, previous: Any, state: Any) -> Any:
     """UC_HOOK_EDGE_GENERATED: the code at this address is translated anew, so it may have changed."""
     s = carray(state, (1,))[0]
     address = carray(current, (1,))[0].pc & 0xFFFFFFFF
-    frame = address >> 12
-    if control(s, 0) & CR0_PG:
-        frame = walk(s, frame)
-        if frame < 0:
-            return
-        frame &= 0xFFFFF
-    physical = frame << 12 | (address & 0xFFF)
-    if physical < s.ram_size:
+    found = translation(s, CODE, address >> 12)  # a stale entry counts here too
+    physical = (found & 0xFFFFF) << 12 | (address & 0xFFF)
+    if found >= 0 and physical < s.ram_size:
         store_u32(s.block_table + 4 * physical, 0)

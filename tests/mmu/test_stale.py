@@ -1,4 +1,4 @@
-"""Stale translations as a guest meets them: the modelled TLB is the machine's TLB (SDM vol. 3A 10.9, 4.10)."""
+"""Stale translations as a guest meets them: the modelled TLB is the machine's TLB (SDM vol. 3A 10.9)."""
 
 import itertools
 import struct
