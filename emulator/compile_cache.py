@@ -7,13 +7,21 @@ and it is outside the package, which may be installed where nobody can write.
 
 import hashlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Final
 
 import numba
 
-COMPILED_SOURCES: Final = ("compiled.py", "mmu/*.py", "timing/*.py", "cpu/sysenter.py")
+FIRST_TIME: Final = "ringtoll: compiling the model's callbacks, once for this version (10 to 40 seconds)"
+COMPILED_SOURCES: Final = (
+    "compiled.py",
+    "mmu/*.py",
+    "timing/*.py",
+    "cpu/sysenter.py",
+    "cpu/quick_delivery.py",
+)
 
 
 def sources_digest() -> str:
@@ -43,4 +51,6 @@ def use_cache() -> None:
             continue
         if os.access(folder, os.W_OK) and folder.stat().st_uid == os.getuid():
             numba.config.CACHE_DIR = str(folder)
+            if not any(folder.iterdir()):
+                print(FIRST_TIME, file=sys.stderr, flush=True)
             return

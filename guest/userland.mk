@@ -82,5 +82,5 @@ $(BUILD)/runtime.o: $(patsubst %,$(BUILD)/%.o,extensions/runtime.S libc/string.c
 
 # The one image of all extensions that the tests and benchmarks use.
 $(BUILD)/sandbox.elf: $(U_EXT_O) $(wildcard ../loader/sandbox*.py)
-	$(Q)PYTHONPATH=.. $(PYTHON) -m loader.sandbox $@ --runtime $(BUILD)/runtime.o \
+	$(Q)PYTHONPATH="..$${PYTHONPATH:+:$$PYTHONPATH}" $(PYTHON) -m loader.sandbox $@ --runtime $(BUILD)/runtime.o \
 		$(foreach e,$(U_EXTS),$(e)=$(BUILD)/$(e).o)

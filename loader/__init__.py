@@ -3,8 +3,10 @@
 from loader.describe import Table, describe
 from loader.image import (
     EntryState,
+    Format,
     Image,
     ImageError,
+    Initrd,
     LinearAddress,
     Module,
     PhysicalAddress,
@@ -13,12 +15,14 @@ from loader.image import (
     Symbol,
     SymbolFile,
 )
-from loader.load import load_image, load_module
+from loader.load import load_image, load_module, read_file
 
 __all__ = [
     "EntryState",
+    "Format",
     "Image",
     "ImageError",
+    "Initrd",
     "LinearAddress",
     "Module",
     "PhysicalAddress",
@@ -30,4 +34,5 @@ __all__ = [
     "describe",
     "load_image",
     "load_module",
+    "read_file",
 ]

@@ -22,6 +22,7 @@ def describe(image: Image) -> tuple[Table, ...]:
         ("sha256", image.sha256),
         ("entry", describe_entry(image.entry)),
         ("memory needed", f"{image.memory_needed:#x}"),
+        *image.facts,
     )
     by_address = sorted(image.segments, key=lambda s: s.address)
     segments = tuple(
@@ -40,5 +41,6 @@ def describe(image: Image) -> tuple[Table, ...]:
 def describe_entry(entry: EntryState) -> str:
     """The entry state on one line."""
     where = f"{entry.eip:#x}" if entry.cs is None else f"{entry.cs:04x}:{entry.eip:04x}"
+    where += "" if entry.ds is None else f" ds={entry.ds:#x}"
     registers = "".join(f" {name}={value:#x}" for name, value in entry.registers.items())
     return f"{entry.mode} {where}{registers}"

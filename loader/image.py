@@ -13,7 +13,7 @@ from typing import Literal, NewType
 PhysicalAddress = NewType("PhysicalAddress", int)
 LinearAddress = NewType("LinearAddress", int)
 
-Format = Literal["elf", "multiboot", "flat"]
+Format = Literal["elf", "multiboot", "multiboot2", "bzimage", "linux", "flat"]
 SymbolKind = Literal["function", "object", "label", "absolute"]
 
 
@@ -43,10 +43,20 @@ class Rule(StrEnum):
     OVERLAP = "segments do not overlap"
     ENTRY = "the entry point lies in a segment"
 
-    NO_MULTIBOOT_HEADER = "a multiboot header stands in the first 8192 bytes"
+    NO_MULTIBOOT_HEADER = (
+        "a multiboot header stands in the first 8192 bytes, one of version 2 in the first 32768"
+    )
     MULTIBOOT_FLAGS = "every feature the kernel requires is known"
     MULTIBOOT_ADDRESSES = "the multiboot address fields agree with each other and the file"
-    NO_ROOM = "kernel, modules and multiboot information fit in memory"
+    MULTIBOOT_ARCHITECTURE = "a multiboot 2 header is for architecture 0, i386"
+    MULTIBOOT_TAGS = "the tags of a multiboot 2 header are complete and lie in it"
+    NO_ROOM = "kernel, and all that it is given, fit in memory"
+
+    NO_SETUP_HEADER = "a Linux setup header (HdrS, protocol 2.00 or newer) stands at 0x1f1"
+    SETUP_HEADER = "the fields of the setup header agree with each other and the file"
+    ZIMAGE = "a Linux kernel is a bzImage, loaded at 1 MiB (LOADED_HIGH)"
+    LINUX_64BIT = "a Linux kernel is 32-bit"
+    COMMAND_LINE = "the command line is no longer than the kernel takes"
 
 
 def one_line(text: str) -> str:
@@ -120,16 +130,28 @@ class Module:
 
 
 @dataclass(frozen=True, slots=True)
+class Initrd:
+    """The initial RAM disk of a Linux kernel: a file system or a cpio archive, which nobody here reads."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class EntryState:
     """How the processor starts: interrupts off, paging off, and the registers named here.
 
-    In `protected32` the segments are flat and `cs` is None: the selectors are the machine's choice.
+    In `protected32` the segments are flat. Where `cs` (for CS) and `ds` (for DS, ES, FS, GS and SS)
+    are None, the selectors are the machine's choice; where they are not, `gdt` is the base and limit
+    of a table in the image that holds their descriptors.
     """
 
     mode: Literal["real16", "protected32"]
     eip: int
     cs: int | None
     registers: dict[str, int]
+    ds: int | None = None
+    gdt: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +163,17 @@ class Contents:
     entry: EntryState
     symbols: tuple[SymbolFile, ...] = ()
     notes: tuple[str, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    memory_needed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Everything a machine must know to start a guest."""
+    """Everything a machine must know to start a guest.
+
+    `facts` is what the file says of itself, each a name and a value; `memory_needed` covers the segments
+    and what the kernel says it takes beyond them.
+    """
 
     name: str
     sha256: str
@@ -155,23 +183,29 @@ class Image:
     symbols: tuple[SymbolFile, ...]
     memory_needed: int
     notes: tuple[str, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
 
 
-def digest(kernel: bytes, modules: Sequence[Module], command_line: str) -> str:
-    """SHA-256 of all that the guest is given: kernel, modules (string and data), command line.
+def digest(kernel: bytes, modules: Sequence[Module], command_line: str, initrd: Initrd | None = None) -> str:
+    """SHA-256 of all that the guest is given: kernel, modules (string and data), command line, initrd.
 
-    Every field is preceded by its length in 8 bytes, so that none can pass for part of another.
+    Every field is preceded by its length in 8 bytes, so that none can pass for part of another; there
+    is one field more with an initrd than without.
     """
     whole = hashlib.sha256()
-    for field in _fields(kernel, modules, command_line):
+    for field in _fields(kernel, modules, command_line, initrd):
         whole.update(len(field).to_bytes(8, "little"))
         whole.update(field)
     return whole.hexdigest()
 
 
-def _fields(kernel: bytes, modules: Sequence[Module], command_line: str) -> Iterable[bytes]:
+def _fields(
+    kernel: bytes, modules: Sequence[Module], command_line: str, initrd: Initrd | None
+) -> Iterable[bytes]:
     yield kernel
     for module in modules:
         yield module.string.encode("utf-8", "surrogatepass")
         yield module.data
     yield command_line.encode("utf-8", "surrogatepass")
+    if initrd is not None:
+        yield initrd.data

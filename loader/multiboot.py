@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from loader.elf import is_elf, parse_elf, physical_entry, place_elf, protected_entry
-from loader.image import Contents, ImageError, Module, PhysicalAddress, Rule, Segment, SymbolFile
-from loader.multiboot_info import BOOTED_BY_MULTIBOOT, place_information
+from loader.image import Contents, EntryState, ImageError, Module, PhysicalAddress, Rule, Segment, SymbolFile
+from loader.multiboot_info import BOOTED_BY_MULTIBOOT, information, place_information
 from loader.placement import Span, check_placement
 from loader.symbols import module_symbols, symbols_of
 
@@ -83,7 +83,8 @@ def load_multiboot(
     _check_flags(header, name)
     place = _by_addresses if header.flags & ADDRESS_FIELDS else _by_elf
     kernel = place(data, name, memory_bytes, header)
-    placed = place_information(name, kernel.segments, memory_bytes, command_line, modules)
+    write = information(name, memory_bytes, command_line, modules)
+    placed = place_information(name, kernel.segments, memory_bytes, modules, write)
     found_in_modules = [module_symbols(module) for module in modules]
     return Contents(
         format="multiboot",
@@ -91,7 +92,14 @@ def load_multiboot(
         entry=protected_entry(kernel.entry.eip, eax=BOOTED_BY_MULTIBOOT, ebx=placed.address),
         symbols=kernel.symbols + tuple(file for files, _ in found_in_modules for file in files),
         notes=kernel.notes + tuple(note for _, notes in found_in_modules for note in notes),
+        facts=(("multiboot flags", _flags(header)),),
     )
+
+
+def _flags(header: Header) -> str:
+    known = {0: "modules on pages", 1: "memory sizes", 16: "address fields"}
+    bits = [known.get(bit, f"bit {bit}") for bit in range(32) if header.flags >> bit & 1]
+    return f"{header.flags:#x}" + (f" ({', '.join(bits)})" if bits else "")
 
 
 def _check_flags(header: Header, name: str) -> None:
@@ -124,6 +132,13 @@ def _by_addresses(data: bytes, name: str, memory_bytes: int, header: Header) -> 
         raise ImageError(name, Rule.TRUNCATED_HEADER, what)
     fields = Addresses._make(ADDRESSES.unpack_from(data, at))
     start = header.offset - (fields.header - fields.load)
+    return Contents("multiboot", *load_by_addresses(data, name, memory_bytes, fields, start))
+
+
+def load_by_addresses(
+    data: bytes, name: str, memory_bytes: int, fields: Addresses, start: int
+) -> tuple[tuple[Segment], EntryState, tuple[SymbolFile, ...], tuple[str, ...]]:
+    """The kernel whose load_addr stands at `start` in the file: segment, entry, symbols and notes."""
     load_end = fields.load_end or fields.load + len(data) - start
     bss_end = fields.bss_end or load_end
     for wrong, what in (
@@ -145,7 +160,7 @@ def _by_addresses(data: bytes, name: str, memory_bytes: int, header: Header) -> 
     check_placement(name, [Span(fields.load, size, "kernel")], memory_bytes)
     segment = Segment(PhysicalAddress(fields.load), data[start:end], size, "kernel")
     symbols, notes = _symbols_beside_addresses(data, name)
-    return Contents("multiboot", (segment,), protected_entry(fields.entry), symbols, notes)
+    return (segment,), protected_entry(fields.entry), symbols, notes
 
 
 def _symbols_beside_addresses(data: bytes, name: str) -> tuple[tuple[SymbolFile, ...], tuple[str, ...]]:

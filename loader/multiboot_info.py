@@ -23,28 +23,23 @@ that the guest's bytes do not depend on where its files lie.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from loader.e820 import lower_kib, memory_map, upper_kib
 from loader.image import ImageError, Module, PhysicalAddress, Rule, Segment
-from loader.placement import (
-    ADDRESS_SPACE,
-    BIOS,
-    EBDA,
-    HIGH_MEMORY,
-    HOLE,
-    Span,
-    first_fit,
-    page_up,
-)
+from loader.placement import ADDRESS_SPACE, EBDA, HIGH_MEMORY, Span, first_fit, page_up
+from loader.strings import encode
+
+# Makes the information from its own address and the start and end of every module.
+Writer = Callable[[int, Sequence[tuple[int, int]]], bytes]
 
 BOOTED_BY_MULTIBOOT: Final = 0x2BADB002  # in EAX
 BOOT_LOADER: Final = b"Ringtoll\0"
 LOW: Final = 0x10000
 
 MEMORY, COMMAND_LINE, MODULES, MEMORY_MAP, LOADER_NAME = 1 << 0, 1 << 2, 1 << 3, 1 << 6, 1 << 9
-USABLE, RESERVED = 1, 2
 
 # flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms (16 bytes), mmap_length,
 # mmap_addr, drives_length, drives_addr, config_table, boot_loader_name, apm_table, VBE (16 bytes)
@@ -61,31 +56,17 @@ class Placed:
     address: int
 
 
-def memory_map(memory_bytes: int) -> list[tuple[int, int, int]]:
-    """Start, end and type of every range, as a PC's BIOS would tell it by INT 15h, AX=E820h."""
-    end = min(memory_bytes, ADDRESS_SPACE)
-    ranges = [
-        (0, min(end, EBDA), USABLE),
-        (EBDA, HOLE, RESERVED),
-        (BIOS, HIGH_MEMORY, RESERVED),
-        (HIGH_MEMORY, end, USABLE),
-    ]
-    return [(start, stop, kind) for start, stop, kind in ranges if start < stop]
-
-
 def place_information(
-    file: str, kernel: Sequence[Segment], memory_bytes: int, command_line: str, modules: Sequence[Module]
+    file: str, kernel: Sequence[Segment], memory_bytes: int, modules: Sequence[Module], write: Writer
 ) -> Placed:
-    """Find room for the modules and the information structure, and write the structure."""
+    """Find room for the modules and for the information, of either version, that `write` makes."""
     memory = min(memory_bytes, ADDRESS_SPACE)
     taken = [Span(s.address, s.memory_size, s.name) for s in kernel]
-    line = encode(file, "the command line", command_line)
-    strings = [encode(m.name, "the string of a module", m.string) for m in modules]
     placed = _place_modules(file, max((s.end for s in taken), default=0), memory, modules)
     taken += [Span(s.address, s.memory_size, s.name) for s in placed]
 
     starts_and_ends = [(s.address, s.end) for s in placed]
-    size = len(_information(0, memory_bytes, line, starts_and_ends, strings))
+    size = len(write(0, starts_and_ends))
     highest = max((s.end for s in taken), default=0)
     address = first_fit(taken, size, LOW, min(memory, EBDA))
     if address is None:
@@ -93,20 +74,9 @@ def place_information(
     if address is None:
         what = f"no {size} bytes left for the multiboot information in {memory_bytes:#x} bytes of memory"
         raise ImageError(file, Rule.NO_ROOM, what)
-    data = _information(address, memory_bytes, line, starts_and_ends, strings)
+    data = write(address, starts_and_ends)
     information = Segment(PhysicalAddress(address), data, size, "multiboot information")
     return Placed((*placed, information), address)
-
-
-def encode(file: str, what: str, text: str) -> bytes:
-    """The bytes of a C string, undoing what Python does to arguments that are not UTF-8."""
-    try:
-        data = text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError as error:
-        raise ImageError(file, Rule.STRING, f"{what} cannot be encoded: {error.reason}") from error
-    if 0 in data:
-        raise ImageError(file, Rule.STRING, f"{what} holds a NUL at byte {data.index(0)}")
-    return data + b"\0"
 
 
 def _place_modules(file: str, kernel_end: int, memory: int, modules: Sequence[Module]) -> list[Segment]:
@@ -124,6 +94,13 @@ def _place_modules(file: str, kernel_end: int, memory: int, modules: Sequence[Mo
     return placed
 
 
+def information(file: str, memory_bytes: int, command_line: str, modules: Sequence[Module]) -> Writer:
+    """Writes the structure of multiboot 1, once it is known where it and the modules lie."""
+    line = encode(file, "the command line", command_line)
+    strings = [encode(m.name, "the string of a module", m.string) for m in modules]
+    return lambda address, placed: _information(address, memory_bytes, line, placed, strings)
+
+
 def _information(
     address: int, memory_bytes: int, line: bytes, modules: Sequence[tuple[int, int]], strings: Sequence[bytes]
 ) -> bytes:
@@ -138,11 +115,10 @@ def _information(
     for (start, end), string in zip(modules, strings, strict=True):
         entries.append(MODULE.pack(start, end, string_address, 0))
         string_address += len(string)
-    kib_above = max(0, min(memory_bytes, ADDRESS_SPACE) - HIGH_MEMORY) // 1024
     structure = STRUCTURE.pack(
         MEMORY | COMMAND_LINE | MEMORY_MAP | LOADER_NAME | (MODULES if modules else 0),
-        min(memory_bytes, EBDA) // 1024,
-        kib_above,
+        lower_kib(memory_bytes),
+        upper_kib(memory_bytes),
         0,
         line_address,
         len(modules),

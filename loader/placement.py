@@ -7,8 +7,8 @@
     memory +------------------------------+  the size of the machine's memory
            |  RAM                         |
     1 MiB  +------------------------------+  0x100000
-           |  BIOS: reserved              |
-           +------------------------------+  0x0f0000
+           |  BIOS and ACPI: reserved     |
+           +------------------------------+  0x0e0000
            |  no RAM: VGA, option ROMs    |  nothing can be loaded in
     640 KiB+------------------------------+  0x0a0000 .. 0x100000
            |  EBDA: reserved, but RAM     |
@@ -26,7 +26,7 @@ from loader.image import ImageError, Rule
 PAGE: Final = 0x1000
 EBDA: Final = 0x9FC00
 HOLE: Final = 0xA0000
-BIOS: Final = 0xF0000
+BIOS: Final = 0xE0000
 HIGH_MEMORY: Final = 0x100000
 ADDRESS_SPACE: Final = 1 << 32
 
@@ -74,3 +74,9 @@ def first_fit(taken: Sequence[Span], size: int, low: int, high: int) -> int | No
         if span.start < candidate + size and candidate < span.end:
             candidate = page_up(span.end)
     return candidate if candidate + size <= high else None
+
+
+def last_fit(size: int, low: int, high: int) -> int | None:
+    """The highest page in [low, high) that `size` bytes fit behind, or None."""
+    candidate = (high - size) & -PAGE
+    return candidate if candidate >= low else None

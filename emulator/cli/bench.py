@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from emulator.cli.interrupt import stopping
-from emulator.cli.options import DEFAULT_PROFILE, Entry, Flush, examples
+from emulator.cli.options import DEFAULT_PROFILE, Entry, Flush, examples, profile_label
 from emulator.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def uls(
             stack.enter_context(stopping(machine.request_stop))
             return machine
 
-        result = run_uls(cpu.name, options, make_machine, on_run=on_run)
+        result = run_uls(profile_label(cpu), options, make_machine, on_run=on_run)
         write_json(result)
     if json != "-":
         from emulator.bench.report import show
@@ -105,10 +105,11 @@ def _stdout() -> Console:
 @app.command(epilog=examples("ringtoll bench host", "ringtoll bench host --json host.json"))
 def host(profile: ProfileOption = DEFAULT_PROFILE, json: JsonOption = None) -> None:
     """How fast this host runs the model: million guest instructions a second, bare and modelled."""
-    from emulator.bench.host import run_host, show_host
+    from emulator.bench.host import PAIRS, run_host, show_host
 
     with _json_file(json) as write_json:
-        result = run_host(profile)
+        with progress("measuring this host", 2 * (PAIRS + 1)) as advance:
+            result = run_host(profile, advance)
         write_json(result)
     if json != "-":
         show_host(result, _stdout())

@@ -2,11 +2,14 @@
 
 import re
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 import emulator
+
+if TYPE_CHECKING:
+    from emulator.timing.profile import Profile
 
 DEFAULT_PROFILE = "pentium4-willamette-1400"
 LEAST_MEMORY, MOST_MEMORY = 1 << 20, 3 << 30
@@ -35,6 +38,9 @@ class ImageFormat(StrEnum):
     auto = "auto"
     elf = "elf"
     multiboot = "multiboot"
+    multiboot2 = "multiboot2"
+    bzimage = "bzimage"
+    linux = "linux"
     flat = "flat"
 
 
@@ -82,3 +88,12 @@ version_option: Any = typer.Option(
 def examples(*lines: str) -> str:
     """The examples under a command's help, one to a line."""
     return "Examples:\n\n" + "\n\n".join(f"  {line}" for line in lines)
+
+
+def profile_label(profile: "Profile") -> str:
+    """The profile's name for a report; a changed copy must not pass for the profile it was copied from."""
+    from emulator.timing.profile import load_profile, profile_names
+
+    if profile.name in profile_names() and profile != load_profile(profile.name):
+        return f"{profile.name} (changed)"
+    return profile.name

@@ -21,6 +21,9 @@ from emulator.timing.system_access import charge_cause, charge_cost256, physical
 MAX_BLOCKS: Final = 1 << 20
 PAGE: Final = 4096
 
+Cut = tuple[int, int, int, tuple[tuple[int, int], ...]]
+"""Cost before the cut and of the whole block in 1/256 cycles, instructions and extras behind it."""
+
 
 class BlockStore:
     """All blocks of one machine."""
@@ -35,6 +38,7 @@ class BlockStore:
         self._by_code: dict[tuple[bytes, int], DecodedBlock] = {}
         self._index: dict[tuple[int, bytes, int, int], int] = {}
         self._extra_count = 0
+        self._cuts: dict[tuple[int, int], Cut] = {}
         s = engine.state
         s.block_records = int(self._records.ctypes.data)
         s.block_extras = int(self._extras.ctypes.data)
@@ -96,26 +100,43 @@ class BlockStore:
         record["displacement"], record["segment"] = displacement, segment
         return index
 
+    def instruction_before(self, linear: int) -> int:
+        """Linear address of the instruction of the running block that ends at `linear`."""
+        s = self.engine.state
+        starts = self._decoded[s.last_block].starts
+        offset = (linear - s.last_address) & 0xFFFFFFFF
+        position = starts.index(offset) if offset in starts else len(starts)
+        return (s.last_address + starts[position - 1]) & 0xFFFFFFFF
+
     def unretire(self, linear_eip: int) -> None:
         """A block is charged whole at entry; take back the instructions from `linear_eip` on."""
         s = self.engine.state
         s.after = 0
         s.last_branch = 0
         s.last_rep = -1
-        block = self._decoded[s.last_block]
         offset = (linear_eip - s.last_address) & 0xFFFFFFFF
-        if offset not in block.starts:
+        cut = self._cuts.get((s.last_block, offset))
+        if cut is None:
+            cut = self._cuts[s.last_block, offset] = self._cut(self._decoded[s.last_block], offset)
+        kept256, whole256, count, extras = cut
+        if not count:
             return  # outside the block: it retired whole
-        first = block.starts.index(offset)
-        count = len(block.starts) - first
         if not s.accounting:
             s.cycles -= count
             s.instructions -= count
             return
-        charge_cost256(s.array, sum(block.base256[:first]) - s.last_cost256)
-        if s.last_cost256 != sum(block.base256):
+        charge_cost256(s.array, kept256 - s.last_cost256)
+        if s.last_cost256 != whole256:
             return  # a REP iteration: only its element was charged
-        for index, cause, cycles in block.extras:
-            if index >= first:
-                charge_cause(s.array, cause, -cycles)
+        for cause, cycles in extras:
+            charge_cause(s.array, cause, -cycles)
         s.instructions -= count
+
+    @staticmethod
+    def _cut(block: DecodedBlock, offset: int) -> Cut:
+        """What lies before and behind the instruction at `offset` of a block."""
+        if offset not in block.starts:
+            return 0, 0, 0, ()
+        first = block.starts.index(offset)
+        extras = tuple((cause, cycles) for index, cause, cycles in block.extras if index >= first)
+        return sum(block.base256[:first]), sum(block.base256), len(block.starts) - first, extras

@@ -36,6 +36,7 @@ from emulator.cpu.kinds import (
     INTERCEPT_OUTS,
     INTERCEPT_RDMSR,
     INTERCEPT_RDPMC,
+    INTERCEPT_SYSENTER,
     INTERCEPT_WRMSR,
     REGISTER_16,
     REGISTERS,
@@ -69,7 +70,7 @@ _AFTER: Final = {
 }  # fmt: skip
 _INTERCEPT: Final = {
     "rdmsr": INTERCEPT_RDMSR, "wrmsr": INTERCEPT_WRMSR, "in": INTERCEPT_IN, "out": INTERCEPT_OUT,
-    "ins": INTERCEPT_INS, "outs": INTERCEPT_OUTS, "rdpmc": INTERCEPT_RDPMC,
+    "ins": INTERCEPT_INS, "outs": INTERCEPT_OUTS, "rdpmc": INTERCEPT_RDPMC, "sysenter": INTERCEPT_SYSENTER,
 }  # fmt: skip
 _SYNC: Final = frozenset(_INTERCEPT) | {"rdtsc", "cpuid", "sysenter"}
 

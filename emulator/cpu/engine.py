@@ -6,9 +6,10 @@ through `ctypes` callbacks that never let an exception into Unicorn.
 
 import contextlib
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from numpy.typing import NDArray
 from unicorn import (
     UC_ARCH_X86,
     UC_HOOK_BLOCK,
@@ -118,6 +119,8 @@ class Engine:
         s.at_eip, s.at_eflags, s.at_hflags = env + layout.EIP, env + layout.EFLAGS, env + layout.HFLAGS
         s.at_segments, s.at_control = env + layout.SEGMENTS, env + layout.CONTROL
         s.at_gdt, s.at_ldt, s.at_tr = env + layout.GDT, env + layout.LDT, env + layout.TR
+        s.at_idt, s.at_is_int = env + layout.IDT, env + layout.IS_INT
+        s.at_old_exception = env + layout.OLD_EXCEPTION
         s.at_skip_sync = self._handle + offsets.skip_sync if accounting else 0
         s.stop_function = _function_address(_uclib.uc_emu_stop)
         s.control_function = _function_address(_uclib.uc_ctl)
@@ -199,17 +202,61 @@ class Engine:
         pointer = ctypes.CFUNCTYPE(_VOID, _ptr, _u64, _u32, _ptr)(guarded)
         self._python_hook(UC_HOOK_CODE, pointer, begin=address, end=address)
 
-    def absent_memory(self) -> None:
-        """Reads above RAM give ones and writes are dropped, as on a bus without a target."""
-        size = (1 << 32) - self.ram.size
+    def map_devices(
+        self,
+        read: Callable[[int, int], int],
+        write: Callable[[int, int, int], None],
+        holes: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        """Everything above RAM is device memory: `read(physical, size)`, `write(physical, value, size)`.
 
-        def read(_uc: Any, _offset: int, width: int, _data: Any) -> int:
-            return int((1 << 8 * width) - 1)
+        `holes` are (address, size) ranges left out, sorted, for `map_register_page`.
+        """
+        start = self.ram.size
+        for address, size in (*holes, (1 << 32, 0)):
+            if address > start:
+                base = start
+                inp = self.guard(lambda _uc, at, width, _data, base=base: read(base + at, width), 0xFFFFFFFF)
+                out = self.guard(
+                    lambda _uc, at, width, value, _data, base=base: write(base + at, value, width), None
+                )
+                self.uc.mmio_map(base, address - base, inp, None, out, None)
+            start = address + size
 
-        def write(_uc: Any, _offset: int, _width: int, _value: int, _data: Any) -> None:
-            return None
+    def map_register_page(
+        self,
+        address: int,
+        page: NDArray[Any],
+        write: Callable[[int, int, int], None],
+        refresh: Callable[[int], None],
+        volatile: Sequence[tuple[int, int]],
+    ) -> None:
+        """A page of device registers that is read at the speed of RAM.
 
-        self.uc.mmio_map(self.ram.size, size, read, None, write, None)
+        `page` holds the current values. `write(offset, value, size)` is called before a store lands in it,
+        `refresh(offset)` before a load from one of the `volatile` ranges, each (offset, size).
+        """
+        self._keep.append(page)
+        size = len(page)
+        pointer = _ptr(int(page.ctypes.data))
+        self._check(
+            _uclib.uc_mem_map_ptr(self._c, _u64(address), ctypes.c_size_t(size), _u32(3), pointer),
+            "map a register page",
+        )
+        kind = ctypes.CFUNCTYPE(_VOID, _ptr, _i32, _u64, _i32, _i64, _ptr)
+        store = kind(
+            self.guard(
+                lambda _uc, _kind, at, width, value, _data: write(
+                    at - address, value & ((1 << 8 * width) - 1), width
+                ),
+                None,
+            )
+        )
+        load = kind(self.guard(lambda _uc, _kind, at, _width, _value, _data: refresh(at - address), None))
+        self._python_hook(UC_HOOK_MEM_WRITE, store, begin=address, end=address + size - 1)
+        for offset, length in volatile:
+            begin = address + offset
+            self._python_hook(UC_HOOK_MEM_READ, load, begin=begin, end=begin + length - 1)
 
     def retranslate(self, address: int, size: int) -> None:
         """Forget translations of a range of linear addresses, in a block hook or between runs."""
@@ -232,6 +279,10 @@ class Engine:
     def eflags(self) -> int:
         """Architectural EFLAGS, condition codes included."""
         return int(self.uc.reg_read(UC_X86_REG_EFLAGS))
+
+    def load_flags(self, value: int) -> None:
+        """Set architectural EFLAGS, condition codes included."""
+        self.uc.reg_write(UC_X86_REG_EFLAGS, value)
 
     def stop(self) -> None:
         """Leave `run` at the next opportunity."""

@@ -1,6 +1,7 @@
 """The state in which a processor starts an image: what a boot loader leaves behind.
 
-protected32   flat 4 GB segments from the hidden parts alone (no GDT), paging and interrupts off
+protected32   flat 4 GB segments, paging and interrupts off; the image's own GDT and selectors if it
+              brings a GDT, otherwise from the hidden parts alone (no GDT)
 real16        CS:IP as the image says, everything else 0, vector table at 0
 """
 
@@ -29,12 +30,14 @@ def enter(engine: Engine, entry: EntryState) -> None:
     protected = entry.mode == "protected32"
     uc.reg_write(UC_X86_REG_CR0, CR0_ET | (CR0_PE if protected else 0))
     uc.reg_write(UC_X86_REG_EFLAGS, 2)
-    uc.reg_write(UC_X86_REG_GDTR, (0, 0, 0, 0))
+    uc.reg_write(UC_X86_REG_GDTR, (0, *(entry.gdt or (0, 0)), 0))
     uc.reg_write(UC_X86_REG_IDTR, (0, 0, 0 if protected else 0x3FF, 0))
     if protected:
-        registers.set_segment(CS, CODE_SELECTOR, 0, 0xFFFFFFFF, FLAT_CODE)
+        code = CODE_SELECTOR if entry.cs is None else entry.cs
+        data = DATA_SELECTOR if entry.ds is None else entry.ds
+        registers.set_segment(CS, code, 0, 0xFFFFFFFF, FLAT_CODE)
         for index in (SS, DS, ES, FS, GS):
-            registers.set_segment(index, DATA_SELECTOR, 0, 0xFFFFFFFF, FLAT_DATA)
+            registers.set_segment(index, data, 0, 0xFFFFFFFF, FLAT_DATA)
     else:
         code = entry.cs or 0
         registers.set_segment(CS, code, code << 4, REAL_LIMIT, REAL_CODE)

@@ -12,16 +12,17 @@ from typing import Final
 
 from emulator.cpu import layout
 from emulator.cpu.decode import DecodedBlock
-from emulator.cpu.delivery import GP, Fault
+from emulator.cpu.exceptions import GP, Fault
 from emulator.cpu.kinds import (
     INTERCEPT_IN,
     INTERCEPT_INS,
     INTERCEPT_OUT,
     INTERCEPT_OUTS,
     INTERCEPT_RDMSR,
+    INTERCEPT_SYSENTER,
     INTERCEPT_WRMSR,
 )
-from emulator.cpu.registers import EAX, ECX, EDX, HF_IOPL, HF_VM
+from emulator.cpu.registers import EAX, ECX, EDX, IOPL, VM
 from emulator.timing.system_access import physical_address, system_read
 
 PORT_KINDS: Final = frozenset({INTERCEPT_IN, INTERCEPT_OUT, INTERCEPT_INS, INTERCEPT_OUTS})
@@ -56,11 +57,12 @@ class Intercepts:
             return self._ports_checked()
         if kind in MSR_KINDS:
             return True
-        return not self.processor.state.sysenter_cs & 0xFFFC
+        return kind == INTERCEPT_SYSENTER and not self.processor.state.sysenter_cs & 0xFFFC
 
     def _ports_checked(self) -> bool:
-        hflags = self.processor.registers.hflags
-        return bool(hflags & HF_VM) or self.processor.registers.cpl > (hflags & HF_IOPL) >> 12
+        registers = self.processor.registers
+        flags = registers.system_flags  # hflags' copies of VM and IOPL aren't kept up to date
+        return bool(flags & VM) or registers.cpl > (flags & IOPL) >> 12
 
     def _before(self, linear: int) -> None:
         """The address hook: whatever instruction stands there now is about to run."""
@@ -135,7 +137,7 @@ class Intercepts:
         processor.skip_in_hook(linear, length)
 
     def _privileged_index(self) -> int:
-        if self.processor.registers.cpl or self.processor.registers.hflags & HF_VM:
+        if self.processor.registers.cpl or self.processor.registers.system_flags & VM:
             raise Fault(GP)
         return self.processor.registers.general(ECX)
 

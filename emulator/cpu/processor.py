@@ -12,29 +12,39 @@ from typing import Final
 
 from emulator.cpu.blocks import BlockStore
 from emulator.cpu.cpuid import cpuid
-from emulator.cpu.delivery import (
+from emulator.cpu.delivery import Delivery
+from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
+from emulator.cpu.exceptions import (
     DF,
+    FAULTS_WITH_RF,
     NAMES,
     PF,
     UD,
     WITH_ERROR_CODE,
-    Delivery,
     Fault,
     FaultRecord,
     TripleFault,
 )
-from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
 from emulator.cpu.implicit import loads_descriptor
-from emulator.cpu.msr import IA32_SYSENTER_CS, Msrs, UnknownMsr
-from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, Registers
+from emulator.cpu.msr import IA32_SYSENTER_CS, ApicBase, Msrs, UnknownMsr
+from emulator.cpu.quick_delivery import deliver_quickly
+from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, RF, Registers
 from emulator.cpu.symbols import SymbolTable
+from emulator.cpu.task_switch import TaskSwitch
+from emulator.cpu.verify import Verifier
 from emulator.memory.ram import PhysicalMemory
 from emulator.timing.causes import INTERRUPT
 from emulator.timing.costs import Costs
 from emulator.timing.fill import FAULT_PAGE, FAULT_UNMAPPED_FETCH
 from emulator.timing.schema import Profile
 from emulator.timing.state import FETCH, STOP_DEADLINE, STOP_ERROR, STOP_INTERRUPT, StateView
-from emulator.timing.system_access import charge_cause, physical_address, system_read, system_write
+from emulator.timing.system_access import (
+    charge_cause,
+    control_3_changed,
+    physical_address,
+    system_read,
+    system_write,
+)
 
 GP: Final = 13
 
@@ -55,6 +65,11 @@ class GuestError(Exception):
         self.kind = kind
 
 
+def is_pentium4(profile: Profile) -> bool:
+    """Family 15, by CPUID."""
+    return int(profile.cpuid.signature.value) >> 8 & 15 == 15
+
+
 class Processor:
     """One IA-32 processor with its model."""
 
@@ -68,6 +83,7 @@ class Processor:
         accounting: bool,
         read_port: Callable[[int, int], int],
         write_port: Callable[[int, int, int], None],
+        apic: ApicBase | None = None,
     ) -> None:
         from emulator.cpu.intercepts import Intercepts
 
@@ -79,17 +95,21 @@ class Processor:
         self.msrs = Msrs(
             state,
             int(profile.cpuid.feature_edx.value),
-            pentium4=int(profile.cpuid.signature.value) >> 8 & 15 == 15,
+            pentium4=is_pentium4(profile),
+            apic=apic,
         )
         self.delivery = Delivery(self.registers, self._read, self._write, self.engine.eflags)
+        self.delivery.tasks = TaskSwitch(
+            self.delivery, self.engine.load_flags, self._load_cr3, self._task_switched
+        )
         self.counts: dict[str, int] = {}
+        self._forget = False  # translations, before going on
         self.intercepts = Intercepts(self)
         state.implicit_function = self.engine.callback(self._implicit)
         self.engine.on_interrupt(self._interrupt)
         self.engine.on_invalid_instruction(self._invalid_instruction)
         self.engine.on_cpuid(self._cpuid)
         self.engine.on_ports(read_port, write_port)
-        self.engine.absent_memory()
 
     # -- memory, as the processor's own accesses see it
 
@@ -104,6 +124,13 @@ class Processor:
         if result < 0:
             raise Fault(PF, -1 - result, linear & 0xFFFFFFFF)
 
+    def _load_cr3(self, value: int) -> None:
+        self.registers.set_control(3, value)
+        control_3_changed(self.state.array)
+
+    def _task_switched(self, trap: bool) -> None:
+        self._count("task_switches")
+
     def code_at(self, linear: int, size: int) -> bytes:
         """Instruction bytes at a linear address, as far as they are mapped."""
         data = b""
@@ -115,24 +142,47 @@ class Processor:
             data += self.engine.ram.read(physical, min(size - len(data), 4096 - (at & 0xFFF)))
         return data
 
+    def verify(self, every: int) -> Verifier:
+        """Check every N-th access against the instruction at EIP (slow: EIP is kept exact for that)."""
+        verifier = Verifier(self.registers, self.code_at)
+        self.state.verify_function = self.engine.callback(verifier.check)
+        self.state.verify_every = self.state.verify_left = every
+        self.state.at_skip_sync = 0
+        return verifier
+
     # -- events from the engine
 
     def _count(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1
 
     def _deliver(
-        self, vector: int, error: int | None, cost: int, *, software: bool = False, external: bool = False
+        self,
+        vector: int,
+        error: int | None,
+        cost: int,
+        *,
+        external: bool = False,
+        restart: int | None = None,
     ) -> None:
         s = self.state
         s.after = 0
         s.last_branch = 0
         s.last_rep = -1
         s.fault = 0
-        self._count(f"{'interrupts' if external else 'software_interrupts' if software else 'exceptions'}")
+        kind = "exceptions" if restart is None else "software_interrupts"
+        self._count("interrupts" if external else kind)
         if s.accounting:
             charge_cause(s.array, INTERRUPT, cost)
+        else:
+            s.cycles += 1  # or faults could go on for ever at the same cycle
+        software = restart is not None
+        flags = self.engine.eflags()
+        if vector in FAULTS_WITH_RF and not software and not external:
+            flags |= RF
+        if deliver_quickly(s.array, vector, -1 if error is None else error, flags, software):
+            return
         try:
-            self.delivery.deliver(vector, error, software=software, external=external)
+            self.delivery.deliver(vector, error, external=external, restart=restart)
         except TripleFault:
             raise GuestError("triple fault", self._shutdown_message(self.delivery.history)) from None
 
@@ -159,7 +209,10 @@ class Processor:
     def _interrupt(self, vector: int) -> None:
         r = self.registers
         if r.software_interrupt:
-            self._deliver(vector, None, self.costs.interrupt_entry, software=True)
+            # EIP is behind the instruction already; INTO need not be the last one of its block
+            at = (self.blocks.instruction_before(r.linear_eip) - r.base(CS)) & 0xFFFFFFFF
+            self.blocks.unretire(r.linear_eip)
+            self._deliver(vector, None, self.costs.interrupt_entry, restart=at)
         else:
             error = r.error_code if vector in WITH_ERROR_CODE else None
             self.blocks.unretire(r.linear_eip)
@@ -200,12 +253,17 @@ class Processor:
 
     def write_msr(self, index: int, value: int) -> None:
         """WRMSR. Raises: Fault (#GP) for an unknown register."""
+        before = self.state.sysenter_cs
         try:
             self.msrs.write(index, value)
         except UnknownMsr:
             raise Fault(GP) from None
         if index == IA32_SYSENTER_CS:
             self.engine.uc.msr_write(index, value & 0xFFFFFFFF)  # SYSEXIT, which is native, reads it there
+            if before & 0xFFFC and not value & 0xFFFC:
+                self._forget = True  # SYSENTERs translated without a check need one now
+                self.state.stop |= STOP_DEADLINE
+                self.engine.stop()
 
     def _implicit(self, page: int, kind: int, _unused: int) -> int:
         if kind == FETCH:
@@ -234,11 +292,16 @@ class Processor:
         """
         s = self.state
         while True:
+            if self._forget:
+                self._forget = False
+                self.engine.forget_translations()
             s.stop = 0
             s.fault = 0
             status = self.engine.run()
             if status == UC_ERR_EXCEPTION and s.fault == FAULT_PAGE:
                 self._page_fault()
+                if s.cycles >= s.deadline:  # a handler that faults at its first byte meets no block hook
+                    return Stop.DEADLINE
                 continue
             if status != UC_ERR_OK:
                 raise self._engine_error(status)

@@ -11,7 +11,19 @@ Both ways of feeding the model end here: memory hooks (reference mode) and, late
 from typing import Any
 
 from emulator.compiled import Word, call_ctl, compiled, load_u32
-from emulator.mmu.tlb import CODE, DATA, frame_of, insert, probe, reason, touch, victim
+from emulator.mmu.tlb import (
+    CODE,
+    DATA,
+    WHY_CAPACITY,
+    drop,
+    frame_of,
+    insert,
+    next_small,
+    probe,
+    reason,
+    touch,
+    victim,
+)
 from emulator.mmu.walk import (
     CR0_PG,
     CR4_PSE,
@@ -68,6 +80,8 @@ def miss(s: Any, side: Word, page: Word, write: bool) -> Word:
     set_accessed(s, page, write)
     if write:
         translation |= RIGHT_DIRTY << 20
+    if big:
+        drop_small(s, side, page)
     entry = victim(s, side, page, big)
     evict(s, side, entry)
     insert(s, side, page, entry, translation)
@@ -75,8 +89,25 @@ def miss(s: Any, side: Word, page: Word, write: bool) -> Word:
 
 
 @compiled
+def drop_small(s: Any, side: Word, page: Word) -> None:
+    """A 4 MB entry ends the entries of 4 KB pages inside it, left from before the tables changed.
+
+    Were both kept, which of them translates would be open (SDM vol. 3A 4.10.2: either).
+    """
+    entry = next_small(s, side, page, 0)
+    while entry >= 0:
+        evict(s, side, entry)
+        drop(s, side, entry, WHY_CAPACITY)
+        entry = next_small(s, side, page, entry)
+
+
+@compiled
 def evict(s: Any, side: Word, entry: Word) -> None:
-    """Before an entry goes: if the tables have changed since, the soft TLB must forget it too."""
+    """Before an entry goes: if the tables have changed since, the soft TLB must forget it too.
+
+    A data entry goes inside a memory hook, where the engine still holds a pointer into its TLB (a flush
+    there crashes the host): the flush waits for the next block.
+    """
     tag = s.tlb_tag[entry]
     if tag < 0:
         return
@@ -89,7 +120,10 @@ def evict(s: Any, side: Word, entry: Word) -> None:
     unchanged = now >= 0 and (now & mask) == s.tlb_frame[entry]
     # D may have been set meanwhile through another entry: it doesn't change what the soft TLB allows
     if not unchanged or ((now >> 20) ^ s.tlb_rights[entry]) & ~RIGHT_DIRTY:
-        flush_soft_tlb(s)
+        if side == CODE:
+            flush_soft_tlb(s)
+        else:
+            s.table_written = 1
         s.evict_flushes += 1
         s.last_code_page = -1
         s.last_data_page = -1

@@ -42,7 +42,7 @@ from emulator.mmu.walk import (
     set_accessed,
     walk,
 )
-from emulator.timing.access import flush_soft_tlb
+from emulator.timing.access import evict, flush_soft_tlb
 from emulator.timing.after import after_effect
 from emulator.timing.state import FETCH, STATE_POINTER, WRITE
 
@@ -81,6 +81,7 @@ def refuse(s: Any, side: Word, page: Word, kind: Word, error: Word) -> Any:
     if s.accounting and control(s, 0) & CR0_PG:
         entry = probe(s, side, page)
         if entry >= 0:
+            evict(s, side, entry)  # the other ring may hold the same stale translation in the soft TLB
             drop(s, side, entry, WHY_CAPACITY)
             if side == DATA:
                 s.last_data_page = -1

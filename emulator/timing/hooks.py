@@ -27,11 +27,13 @@ from emulator.compiled import (
     store_u8,
     store_u32,
 )
-from emulator.mmu.walk import CR0_PG, control, walk
+from emulator.mmu.tlb import DATA
+from emulator.mmu.walk import CR0_PG, control, permitted, walk
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
 from emulator.timing.after import after_effect, block_records
 from emulator.timing.causes import BRANCH
 from emulator.timing.charge import charge, charge_instructions, select_row
+from emulator.timing.fill import translation
 from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT
 
 BRANCH_NONE = 0
@@ -225,6 +227,44 @@ def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
     s.last_physical = physical
 
 
+@compiled
+def crossing(s: Any, linear: Word, write: bool) -> None:
+    """An access over a page boundary. The hook names its first page, before the engine looks at the second.
+
+    If that one will fault, nothing has been accessed: the instruction comes again.
+    """
+    second = ((linear & 0xFFFFF000) + 0x1000) & 0xFFFFFFFF
+    found = translation(s, DATA, second >> 12)
+    if found < 0 or not permitted(s, found >> 20, write, load_u32(s.at_hflags) & 3 == 3):
+        if write:
+            s.writes -= 1
+        else:
+            s.reads -= 1
+        return
+    first = access(s, linear, write)
+    last = access(s, second, write)
+    s.last_data_line = -1
+    if write and (table_frame(s, first) or table_frame(s, last)):
+        s.table_written = 1
+
+
+@compiled
+def table_frame(s: Any, physical: Word) -> Any:
+    """Does this physical address lie in a frame that a page walk has read?"""
+    return 0 <= physical < s.ram_size and load_u8(s.table_frames + (physical >> 12)) != 0
+
+
+@compiled
+def sample(s: Any, physical: Word, size: Word) -> None:
+    """The self-check: have Python compare every N-th access with the instruction at EIP."""
+    s.verify_left -= 1
+    if s.verify_left > 0 or physical >= s.ram_size:
+        return
+    s.verify_left = s.verify_every
+    page = load_i64(s.reverse_map + 8 * (physical >> 12)) & 0xFFFFF
+    call3(s.verify_function, page << 12 | (physical & 0xFFF), size, 0)
+
+
 @callback(types.void(types.int64, types.int32, types.int64, types.int32, types.int64, STATE_POINTER))
 def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, state: Any) -> Any:
     """UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE: one access, reported by physical address after its fill."""
@@ -234,6 +274,8 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
         s.writes += 1
     else:
         s.reads += 1
+    if s.verify_every:
+        sample(s, physical, np.int64(size))
     last = physical + size - 1
     line = last >> s.l1d_shift
     if line == s.last_data_line and physical >> s.l1d_shift == line and (not write or s.last_data_writable):
@@ -247,17 +289,18 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
         s.unmapped_model += 1
         return
     linear = (known & 0xFFFFF) << 12 | (physical & 0xFFF)
+    if last >> 12 != frame:
+        crossing(s, linear, write)
+        return
     access(s, linear, write)
     s.last_data_line = physical >> s.l1d_shift
-    if last >> 12 != frame:  # the hook names the first page only
-        access(s, ((linear & 0xFFFFF000) + 0x1000) & 0xFFFFFFFF, write)
-        s.last_data_line = -1
-    elif line != s.last_data_line:
+    if line != s.last_data_line:
         access(s, linear + size - 1, write)
         s.last_data_line = line
-    if write and load_u8(s.table_frames + frame):
-        s.table_written = 1
-        s.last_data_line = -1
+    if load_u8(s.table_frames + frame):
+        s.last_data_line = -1  # a write to this line must come here, even after a read of it
+        if write:
+            s.table_written = 1
 
 
 TRANSLATION = np.dtype([("pc", "i8"), ("count", "u2"), ("size", "u2"), ("padding", "u4")])

@@ -30,9 +30,10 @@ SCALARS: Final = (
     "row", "ledger", "symbols",
     # the engine: addresses of its register file, functions and private flags
     "engine", "at_registers", "at_eip", "at_eflags", "at_hflags", "at_segments", "at_control", "at_gdt",
-    "at_ldt", "at_tr", "at_skip_sync", "stop_function", "control_function", "flush_control",
+    "at_ldt", "at_tr", "at_idt", "at_old_exception", "at_is_int", "at_skip_sync", "stop_function",
+    "control_function", "flush_control",
     # Python callbacks for rare events
-    "decode_function", "implicit_function",
+    "decode_function", "implicit_function", "verify_function", "verify_every", "verify_left",
     # requests between callbacks and the run loop
     "stop", "interrupt_pending", "after", "accounting",
     "fault", "fault_error", "fault_kind",

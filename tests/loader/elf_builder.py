@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 MIB = 1 << 20
 CODE = b"\xfa\xf4\xeb\xfd"  # cli; hlt; jmp to the hlt
 MULTIBOOT_MAGIC = 0x1BADB002
+MULTIBOOT2_MAGIC = 0xE85250D6
 
 
 @dataclass
@@ -107,6 +108,30 @@ def multiboot_header(flags: int = 0, addresses: Sequence[int] = (), *, checksum:
     right = -(MULTIBOOT_MAGIC + flags) & 0xFFFFFFFF
     header = struct.pack("<III", MULTIBOOT_MAGIC, flags, right if checksum is None else checksum)
     return header + struct.pack(f"<{len(addresses)}I", *addresses)
+
+
+def multiboot2_header(tags: bytes = b"", *, checksum: int | None = None, architecture: int = 0) -> bytes:
+    """A multiboot 2 header around tags, the end tag behind them, by default with the right checksum."""
+    length = 16 + len(tags) + 8
+    right = -(MULTIBOOT2_MAGIC + architecture + length) & 0xFFFFFFFF
+    sum_ = right if checksum is None else checksum
+    return (
+        struct.pack("<4I", MULTIBOOT2_MAGIC, architecture, length, sum_) + tags + struct.pack("<HHI", 0, 0, 8)
+    )
+
+
+def tag(kind: int, *words: int, optional: bool = False) -> bytes:
+    """A tag of a multiboot 2 header, padded to 8 bytes."""
+    data = struct.pack(f"<HHI{len(words)}I", kind, optional, 8 + 4 * len(words), *words)
+    return data + bytes(-len(data) % 8)
+
+
+def multiboot2_elf(tags: bytes = b"", **fields: object) -> bytes:
+    """An ELF kernel with one segment: code, then a multiboot 2 header."""
+    before = 52 + 32  # the ELF headers
+    load = Load(data=CODE + bytes(-(before + len(CODE)) % 8) + multiboot2_header(tags), memory_size=0x3000)
+    values: dict[str, object] = {"loads": [load], **fields}
+    return Elf(**values).build()  # type: ignore[arg-type]
 
 
 def multiboot_elf(flags: int = 0, addresses: Sequence[int] = (), **fields: object) -> bytes:

@@ -61,11 +61,6 @@ def test_an_unknown_file_is_refused_with_advice() -> None:
         load(b"\x7fELG" + bytes(600))
 
 
-def test_a_linux_bzimage_is_not_taken_for_a_boot_sector() -> None:
-    with refused(Rule.UNKNOWN_FORMAT, "bzImage"):
-        load(BOOT_SECTOR + b"\0\0HdrS" + bytes(100))
-
-
 def test_an_unknown_format_is_refused() -> None:
     with refused(Rule.UNKNOWN_FORMAT, "'coff'"):
         load(CODE, format="coff")
@@ -77,6 +72,8 @@ def test_an_unknown_format_is_refused() -> None:
         (Elf().build(), {"modules": [Module("m", b"")]}, "no modules"),
         (BOOT_SECTOR, {"modules": [Module("m", b"")]}, "no modules"),
         (Elf().build(), {"append": "quiet"}, "no command line"),
+        (Elf().build(), {"initrd": b""}, "no initrd"),
+        (multiboot_elf(), {"initrd": b""}, "say --module"),
         (BOOT_SECTOR, {"append": "quiet"}, "no command line"),
         (BOOT_SECTOR, {"address": 0x7C00}, "only for --format flat"),
         (Elf().build(), {"format": "elf", "address": MIB}, "only for --format flat"),
