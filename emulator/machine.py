@@ -28,6 +28,7 @@ from emulator.devices.lapic_registers import PAGE, STABLE
 from emulator.devices.pc import PcDevices
 from emulator.devices.vga import clear
 from emulator.exitstatus import ExitStatus
+from emulator.firmware.tables import firmware_tables
 from emulator.memory.ram import PhysicalMemory
 from emulator.timing.causes import COUNT, HALT
 from emulator.timing.ledger import Ledger
@@ -202,10 +203,15 @@ class Machine:
     # -- host to machine
 
     def load(self, image: Image) -> None:
-        """Put an image into memory and the processor at its entry.
+        """Put the firmware's tables and an image into memory, and the processor at its entry.
 
         Raises: MachineError when a segment does not fit.
         """
+        cpuid = self.profile.cpuid
+        for address, data in firmware_tables(
+            int(cpuid.signature.value), int(cpuid.feature_edx.value), self.ram.size
+        ):
+            self.ram.write(address, data)
         for segment in image.segments:
             if segment.end > self.ram.size:
                 raise MachineError(
