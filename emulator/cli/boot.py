@@ -29,6 +29,7 @@ from emulator.cli.summary import show_summary, statistics_json
 from emulator.exitstatus import MEANING, ExitStatus
 
 if TYPE_CHECKING:
+    from emulator.cpu.verify import Verification
     from emulator.machine import Machine, Outcome
     from emulator.timing.profile import Profile
     from loader import Image
@@ -150,6 +151,14 @@ def boot(
     address: Annotated[
         int | None, typer.Option(parser=parse_number, metavar="N", help="Load address of a flat binary.")
     ] = None,
+    verify: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Self-check: compare every N-th access with the instruction that makes it.",
+        ),
+    ] = 0,
     summary: Annotated[
         bool | None,
         typer.Option(
@@ -186,7 +195,7 @@ def boot(
         _open_stats(stats) as stats_file,
         open_screenshot(screenshot) as picture,
     ):
-        machine = Machine(cpu, memory_bytes=memory, serial_out=out.write, disks=disks)
+        machine = Machine(cpu, memory_bytes=memory, serial_out=out.write, disks=disks, verify=verify)
         machine.load(loaded)
         run = Run(machine, cpu, loaded, memory, serial)
         outcome, request = run.go(out, max_cycles)
@@ -194,6 +203,8 @@ def boot(
         if out.error is not None:
             status = ExitStatus.ERROR
         write_screenshot(machine, picture)
+        if machine.verifier is not None and not _say_verification(machine.verifier.result):
+            status = ExitStatus.ERROR
         if out.silent and stats != "-":
             show_screen(machine)
         if outcome.kind != "exit" and out.error is None:
@@ -201,6 +212,14 @@ def boot(
         run.report(status, outcome, stats_file, summary if summary is not None else outcome.kind != "exit")
         out.check()
     raise typer.Exit(status)
+
+
+def _say_verification(result: "Verification") -> bool:
+    """Tell what the self-check found; True if it found nothing wrong."""
+    say(f"self-check: {result.checked:,} accesses compared, {result.wrong:,} differ")
+    for example in result.examples:
+        say(f"  {example}")
+    return not result.wrong
 
 
 def _split(text: str) -> tuple[str, str]:
