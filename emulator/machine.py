@@ -8,7 +8,7 @@
 StateView.deadline <----------------------- EventQueue
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -18,12 +18,17 @@ from numpy.typing import NDArray
 from emulator.cpu.engine import EngineError
 from emulator.cpu.entry import enter
 from emulator.cpu.layout import LayoutError
-from emulator.cpu.processor import GuestError, Processor, Stop
+from emulator.cpu.msr import FEATURE_APIC
+from emulator.cpu.processor import GuestError, Processor, Stop, is_pentium4
 from emulator.cpu.symbols import SymbolTable
 from emulator.devices.clock import Clock
 from emulator.devices.events import EventQueue
+from emulator.devices.ide import Disk
+from emulator.devices.lapic_registers import PAGE, STABLE
 from emulator.devices.pc import PcDevices
+from emulator.devices.vga import clear
 from emulator.exitstatus import ExitStatus
+from emulator.firmware.tables import firmware_tables
 from emulator.memory.ram import PhysicalMemory
 from emulator.timing.causes import COUNT, HALT
 from emulator.timing.ledger import Ledger
@@ -74,10 +79,12 @@ class Machine:
         accounting: bool = True,
         tsc_log: int = 0,
         verify: int = 0,
+        disks: Sequence[Disk | None] = (),
     ) -> None:
         """`tsc_log`: how many RDTSCs keep a snapshot of the ledger. `accounting=False`: nothing is modelled.
 
         `verify`: every N-th access is checked against the instruction that makes it (see `verification`).
+        `disks`: up to four, primary master first.
 
         Raises: MachineError.
         """
@@ -100,7 +107,11 @@ class Machine:
             self._set_exit,
             self._set_reset,
             ram=memory_bytes,
+            disks=disks,
+            apic=bool(int(profile.cpuid.feature_edx.value) & FEATURE_APIC),
+            xapic=is_pentium4(profile),
         )
+        clear(self.ram)
         self.symbols = SymbolTable()
         self._accounting = accounting
         self._make_processor()
@@ -148,12 +159,23 @@ class Machine:
                 accounting=self._accounting,
                 read_port=self._read_port,
                 write_port=self.devices.bus.write,
+                apic=self.devices,
             )
-            self.processor.engine.map_devices(
-                lambda _address, size: (1 << 8 * size) - 1, lambda _address, _value, _size: None
-            )
+            self._map_devices()
         except (LayoutError, EngineError) as error:
             raise MachineError(f"this Unicorn can't be used: {error}") from error
+
+    def _map_devices(self) -> None:
+        """Device memory above RAM: the bus, and the local APIC's page, which guests read very often."""
+        engine, mmio, lapic = self.processor.engine, self.devices.mmio, self.devices.lapic
+        if lapic is None:
+            engine.map_devices(mmio.read, mmio.write)
+            return
+        engine.map_devices(mmio.read, mmio.write, [(lapic.base, PAGE)])
+        stable = [0, *(offset + 4 for offset in sorted(STABLE))]
+        ends = [*sorted(STABLE), PAGE]
+        volatile = [(start, end - start) for start, end in zip(stable, ends, strict=True)]
+        engine.map_register_page(lapic.base, lapic.page, lapic.write, lapic.refresh, volatile)
 
     # -- devices to machine
 
@@ -181,10 +203,15 @@ class Machine:
     # -- host to machine
 
     def load(self, image: Image) -> None:
-        """Put an image into memory and the processor at its entry.
+        """Put the firmware's tables and an image into memory, and the processor at its entry.
 
         Raises: MachineError when a segment does not fit.
         """
+        cpuid = self.profile.cpuid
+        for address, data in firmware_tables(
+            int(cpuid.signature.value), int(cpuid.feature_edx.value), self.ram.size
+        ):
+            self.ram.write(address, data)
         for segment in image.segments:
             if segment.end > self.ram.size:
                 raise MachineError(
@@ -278,7 +305,7 @@ class Machine:
                     continue
                 reason = self.processor.run()
                 if reason is Stop.INTERRUPT:
-                    self.processor.interrupt(self.devices.pic.acknowledge())
+                    self.processor.interrupt(self.devices.acknowledge_interrupt())
                 elif reason is Stop.HALT:
                     self.halted = True
         except GuestError as error:
@@ -319,7 +346,7 @@ class Machine:
         s = self.state
         if s.interrupt_pending and self.processor.interrupts_enabled:
             self.halted = False
-            self.processor.interrupt(self.devices.pic.acknowledge())
+            self.processor.interrupt(self.devices.acknowledge_interrupt())
             return
         event = self.events.next_deadline()
         if not self.processor.interrupts_enabled or (event is None and not self.interactive):

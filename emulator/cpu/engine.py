@@ -229,12 +229,12 @@ class Engine:
         page: NDArray[Any],
         write: Callable[[int, int, int], None],
         refresh: Callable[[int], None],
-        volatile: Sequence[int],
+        volatile: Sequence[tuple[int, int]],
     ) -> None:
         """A page of device registers that is read at the speed of RAM.
 
         `page` holds the current values. `write(offset, value, size)` is called before a store lands in it,
-        `refresh(offset)` before a load of one of the `volatile` dwords.
+        `refresh(offset)` before a load from one of the `volatile` ranges, each (offset, size).
         """
         self._keep.append(page)
         size = len(page)
@@ -254,8 +254,9 @@ class Engine:
         )
         load = kind(self.guard(lambda _uc, _kind, at, _width, _value, _data: refresh(at - address), None))
         self._python_hook(UC_HOOK_MEM_WRITE, store, begin=address, end=address + size - 1)
-        for offset in volatile:
-            self._python_hook(UC_HOOK_MEM_READ, load, begin=address + offset, end=address + offset + 3)
+        for offset, length in volatile:
+            begin = address + offset
+            self._python_hook(UC_HOOK_MEM_READ, load, begin=begin, end=begin + length - 1)
 
     def retranslate(self, address: int, size: int) -> None:
         """Forget translations of a range of linear addresses, in a block hook or between runs."""
@@ -278,6 +279,10 @@ class Engine:
     def eflags(self) -> int:
         """Architectural EFLAGS, condition codes included."""
         return int(self.uc.reg_read(UC_X86_REG_EFLAGS))
+
+    def load_flags(self, value: int) -> None:
+        """Set architectural EFLAGS, condition codes included."""
+        self.uc.reg_write(UC_X86_REG_EFLAGS, value)
 
     def stop(self) -> None:
         """Leave `run` at the next opportunity."""

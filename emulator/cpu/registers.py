@@ -96,6 +96,12 @@ class Registers:
         """CS base + EIP."""
         return (self.base(CS) + self.eip) & 0xFFFFFFFF
 
+    @property
+    def stack_top(self) -> int:
+        """SS base + ESP, or SP on a 16-bit stack."""
+        big = self.descriptor_flags(SS) >> 22 & 1
+        return (self.base(SS) + (self.general(ESP) & (0xFFFFFFFF if big else 0xFFFF))) & 0xFFFFFFFF
+
     def control(self, index: int) -> int:
         """A control register."""
         return self._control[index].value & 0xFFFFFFFF
@@ -151,6 +157,14 @@ class Registers:
             ctypes.c_uint64.from_address(at + 8).value & 0xFFFFFFFF,
             ctypes.c_uint32.from_address(at + 16).value,
         )
+
+    def set_table(self, offset: int, selector: int, base: int, limit: int, flags: int) -> None:
+        """Load LDTR or TR with its hidden part, unchecked."""
+        at = self.address + offset
+        ctypes.c_uint32.from_address(at).value = selector
+        ctypes.c_uint64.from_address(at + 8).value = base
+        ctypes.c_uint32.from_address(at + 16).value = limit
+        ctypes.c_uint32.from_address(at + 20).value = flags
 
     @property
     def task_flags(self) -> int:

@@ -15,7 +15,7 @@ from emulator.compiled import Word, compiled, for_python, load_u8, load_u32, sto
 from emulator.mmu.tlb import DATA
 from emulator.mmu.walk import CR0_PG, control, permitted, set_accessed, walk
 from emulator.timing.access import access, flush_soft_tlb
-from emulator.timing.after import forget_filters
+from emulator.timing.after import AFTER_FAR, after_effect, forget_filters
 from emulator.timing.charge import charge, charge_instructions
 from emulator.timing.fill import ERROR_PRESENT, ERROR_USER, ERROR_WRITE, translation
 from emulator.timing.state import STATE
@@ -68,6 +68,16 @@ def system_read(state: Any, linear: Word, size: Word, user: bool) -> Any:
     return value
 
 
+@compiled
+def note_write(s: Any, physical: Word) -> None:
+    """The engine doesn't see our writes: remember those to page tables and to frames that have held code."""
+    if physical < s.ram_size:
+        if load_u8(s.table_frames + (physical >> 12)):
+            s.table_written = 1
+        if load_u8(s.code_frames + (physical >> 12)):
+            s.code_written = 1
+
+
 @for_python(types.int64(ARRAY, types.int64, types.int64, types.int64, types.boolean))
 def system_write(state: Any, linear: Word, value: Word, size: Word, user: bool) -> Any:
     """Write 1, 2 or 4 bytes at a linear address. Nothing is written if any byte would fault."""
@@ -78,11 +88,11 @@ def system_write(state: Any, linear: Word, value: Word, size: Word, user: bool) 
         physical = system_translate(s, last, True, user)
         if physical < 0:
             return physical
+        note_write(s, physical)
     physical = system_translate(s, linear, True, user)
     if physical < 0:
         return physical
-    if load_u8(s.table_frames + (physical >> 12 if physical < s.ram_size else 0)):
-        s.table_written = 1
+    note_write(s, physical)
     if last >> 12 == linear >> 12:
         if physical + size <= s.ram_size:
             if size == 4:
@@ -115,6 +125,17 @@ def forget(state: Any) -> None:
     """Flush the soft TLB and the filters, after the host has changed memory or registers."""
     flush_soft_tlb(state[0])
     forget_filters(state[0])
+
+
+@for_python(types.void(ARRAY))
+def control_3_changed(state: Any) -> None:
+    """A task switch in Python has written CR3: what MOV CR3 would flush goes at once."""
+    s = state[0]
+    if control(s, 3) != s.cr3:
+        s.after = AFTER_FAR
+        after_effect(s)
+        flush_soft_tlb(s)
+    s.after = 0
 
 
 @for_python(types.int64(ARRAY, types.int64))
