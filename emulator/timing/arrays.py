@@ -36,6 +36,6 @@ class ModelArrays:
 
     @staticmethod
     def _array(state: StateView, name: str, shape: int | tuple[int, ...], kind: type) -> NDArray[Any]:
-        array = np.zeros(shape, dtype=kind)
+        array: NDArray[Any] = np.zeros(shape, dtype=kind)
         setattr(state, name, int(array.ctypes.data))
         return array
