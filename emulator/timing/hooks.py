@@ -278,7 +278,11 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
         sample(s, physical, np.int64(size))
     last = physical + size - 1
     line = last >> s.l1d_shift
-    if line == s.last_data_line and physical >> s.l1d_shift == line and (not write or s.last_data_writable):
+    if (
+        line == s.last_data_line
+        and physical >> s.l1d_shift == line
+        and (s.last_data_writable if write else s.last_data_loaded)
+    ):
         return  # the same line again, by the same page: youngest everywhere
     if physical >= s.ram_size:
         s.outside_ram += 1
