@@ -63,7 +63,10 @@ def after_effect(s: Any) -> None:
         s.cr3_writes += 1
         s.cr3 = control(s, 3)
         flush(s, True, WHY_CR3)
-        s.epoch += 1
+        if control(s, 0) & CR0_PG:
+            s.epoch += 1
+        else:
+            flush_soft_tlb(s)  # natively nothing went
         forget_filters(s)
     elif kind == AFTER_INVLPG:
         s.invlpg_count += 1
