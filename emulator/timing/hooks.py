@@ -199,6 +199,8 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
 def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_BLOCK with all accounting off: time is one cycle an instruction, nothing is modelled."""
     s = carray(state, (1,))[0]
+    if s.after:
+        after_effect(s)
     if s.table_written:
         s.table_written = 0
     if must_stop(s):
@@ -221,6 +223,7 @@ def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
     s.blocks += 1
     s.instructions += block.count
     s.cycles += block.count
+    s.after = block.after
     s.last_block = index
     s.last_address = address
     s.last_size = np.int64(size)
