@@ -1,5 +1,6 @@
 """Every cycle has a cause, every count a reason: short guest programs whose numbers can be worked out by hand."""
 
+import itertools
 import struct
 from typing import Any
 
@@ -318,6 +319,44 @@ def test_the_differences_of_two_snapshots_are_the_difference_of_two_time_stamps(
         assert int((after - before).sum()) == late - early > 0
     assert made.log()[1][1] == snapshots[1][0] - snapshots[0][0]
     assert snapshots[2][1][CAUSES.index("mov_cr3")] > snapshots[1][1][CAUSES.index("mov_cr3")]
+
+
+@profiles
+def test_two_time_stamps_in_one_block_differ_by_what_lies_between(name: str) -> None:
+    """RDTSC's own cost, three multiplications and a serialising instruction; then a load that misses."""
+    costs = Costs.from_profile(profile(name)).classes
+    made = rig(name, tsc_log=8)
+    made.run(
+        f"{BEGIN} rdtsc; rdtsc; imul ecx, ecx; imul ecx, ecx; rdtsc; lock inc dword ptr [0x5000]; rdtsc; {EXIT}"
+    )
+    times = [time for time, _ in made.machine.tsc_snapshots()]
+    assert times[1] - times[0] == costs["rdtsc"].cycles
+    assert 0 <= times[2] - times[1] - costs["rdtsc"].cycles - 2 * costs["imul"].base256 // 256 <= 1
+    assert (
+        times[3] - times[2] > costs["rdtsc"].cycles + costs["lock_rmw"].cycles
+    )  # and the misses of its load
+    for (early, before), (late, after) in itertools.pairwise(made.machine.tsc_snapshots()):
+        assert int((after - before).sum()) == late - early
+
+
+def test_without_accounting_time_stamps_count_instructions() -> None:
+    made = rig(PENTIUM4, accounting=False, tsc_log=8)
+    made.run(f"{BEGIN} rdtsc; nop; nop; rdtsc; rdtsc; {EXIT}")
+    times = [time for time, _ in made.machine.tsc_snapshots()]
+    assert [b - a for a, b in itertools.pairwise(times)] == [3, 1]
+
+
+@profiles
+def test_time_never_runs_backwards_whichever_way_it_is_read(name: str) -> None:
+    made = rig(name)
+    read = "rdtsc; int 0x30; mov ecx, 0x10; rdmsr; mov esi, eax; rdtsc; mov edi, eax; mov eax, esi; mov ebx, edi; "
+    made.run(
+        f"{BEGIN} {read} div cl; div cl; div cl; int 0x30; xor ebx, ebx; {EXIT}".replace(
+            "div cl;", "imul ecx, ecx;"
+        )
+    )
+    (_, first, _), (_, msr, second) = made.log()
+    assert first < msr < second
 
 
 @profiles
