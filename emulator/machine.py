@@ -8,7 +8,7 @@
 StateView.deadline <----------------------- EventQueue
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -23,9 +23,12 @@ from emulator.cpu.processor import GuestError, Processor, Stop, is_pentium4
 from emulator.cpu.symbols import SymbolTable
 from emulator.devices.clock import Clock
 from emulator.devices.events import EventQueue
+from emulator.devices.ide import Disk
 from emulator.devices.lapic_registers import PAGE, STABLE
 from emulator.devices.pc import PcDevices
+from emulator.devices.vga import clear
 from emulator.exitstatus import ExitStatus
+from emulator.firmware.tables import firmware_tables
 from emulator.memory.ram import PhysicalMemory
 from emulator.timing.causes import COUNT, HALT
 from emulator.timing.ledger import Ledger
@@ -76,10 +79,12 @@ class Machine:
         accounting: bool = True,
         tsc_log: int = 0,
         verify: int = 0,
+        disks: Sequence[Disk | None] = (),
     ) -> None:
         """`tsc_log`: how many RDTSCs keep a snapshot of the ledger. `accounting=False`: nothing is modelled.
 
         `verify`: every N-th access is checked against the instruction that makes it (see `verification`).
+        `disks`: up to four, primary master first.
 
         Raises: MachineError.
         """
@@ -102,9 +107,11 @@ class Machine:
             self._set_exit,
             self._set_reset,
             ram=memory_bytes,
+            disks=disks,
             apic=bool(int(profile.cpuid.feature_edx.value) & FEATURE_APIC),
             xapic=is_pentium4(profile),
         )
+        clear(self.ram)
         self.symbols = SymbolTable()
         self._accounting = accounting
         self._make_processor()
@@ -196,10 +203,15 @@ class Machine:
     # -- host to machine
 
     def load(self, image: Image) -> None:
-        """Put an image into memory and the processor at its entry.
+        """Put the firmware's tables and an image into memory, and the processor at its entry.
 
         Raises: MachineError when a segment does not fit.
         """
+        cpuid = self.profile.cpuid
+        for address, data in firmware_tables(
+            int(cpuid.signature.value), int(cpuid.feature_edx.value), self.ram.size
+        ):
+            self.ram.write(address, data)
         for segment in image.segments:
             if segment.end > self.ram.size:
                 raise MachineError(

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from emulator.cli.console import SerialOut, keyboard, open_serial
+from emulator.cli.disks import open_disks
 from emulator.cli.errors import CliError, say
 from emulator.cli.interrupt import StopRequest, stopping
 from emulator.cli.options import (
@@ -23,10 +24,12 @@ from emulator.cli.options import (
     profile_label,
 )
 from emulator.cli.progress import progress
+from emulator.cli.screen import open_screenshot, show_screen, write_screenshot
 from emulator.cli.summary import show_summary, statistics_json
 from emulator.exitstatus import MEANING, ExitStatus
 
 if TYPE_CHECKING:
+    from emulator.cpu.verify import Verification
     from emulator.machine import Machine, Outcome
     from emulator.timing.profile import Profile
     from loader import Image
@@ -125,6 +128,17 @@ def boot(
     serial: Annotated[
         str, typer.Option(metavar="stdio|FILE", help="Where COM1 goes; stdio also takes input.")
     ] = "stdio",
+    disk: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="IMG[,rw][,index=N]",
+            help="A disk image, as primary master, primary slave, and so on; repeatable. "
+            "What the guest writes is dropped at the end, unless rw writes it through.",
+        ),
+    ] = None,
+    screenshot: Annotated[
+        str | None, typer.Option(metavar="FILE.png", help="Write a picture of the VGA's screen at the end.")
+    ] = None,
     stats: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write statistics and ledger as JSON (- is stdout).")
     ] = None,
@@ -137,6 +151,14 @@ def boot(
     address: Annotated[
         int | None, typer.Option(parser=parse_number, metavar="N", help="Load address of a flat binary.")
     ] = None,
+    verify: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Self-check: compare every N-th access with the instruction that makes it.",
+        ),
+    ] = 0,
     summary: Annotated[
         bool | None,
         typer.Option(
@@ -167,19 +189,37 @@ def boot(
     )
     for note in loaded.notes:
         say(note)
-    with open_serial(serial) as out, _open_stats(stats) as stats_file:
-        machine = Machine(cpu, memory_bytes=memory, serial_out=out.write)
+    with (
+        open_disks(disk or []) as disks,
+        open_serial(serial) as out,
+        _open_stats(stats) as stats_file,
+        open_screenshot(screenshot) as picture,
+    ):
+        machine = Machine(cpu, memory_bytes=memory, serial_out=out.write, disks=disks, verify=verify)
         machine.load(loaded)
         run = Run(machine, cpu, loaded, memory, serial)
         outcome, request = run.go(out, max_cycles)
         status = int(request.status) if outcome.kind == "interrupted" else outcome.status
         if out.error is not None:
             status = ExitStatus.ERROR
+        write_screenshot(machine, picture)
+        if machine.verifier is not None and not _say_verification(machine.verifier.result):
+            status = ExitStatus.ERROR
+        if out.silent and stats != "-":
+            show_screen(machine)
         if outcome.kind != "exit" and out.error is None:
             say(outcome.message or MEANING[request.status])
         run.report(status, outcome, stats_file, summary if summary is not None else outcome.kind != "exit")
         out.check()
     raise typer.Exit(status)
+
+
+def _say_verification(result: "Verification") -> bool:
+    """Tell what the self-check found; True if it found nothing wrong."""
+    say(f"self-check: {result.checked:,} accesses compared, {result.wrong:,} differ")
+    for example in result.examples:
+        say(f"  {example}")
+    return not result.wrong
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -10,10 +10,24 @@ model, so a delivery pays its own TLB and cache misses; its fixed cost comes fro
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING
 
 from emulator.cpu import layout
+from emulator.cpu.exceptions import (
+    CONTRIBUTORY,
+    DF,
+    FAULTS_WITH_RF,
+    GP,
+    NP,
+    PF,
+    SEGMENT,
+    TS,
+    WITH_ERROR_CODE,
+    Descriptor,
+    Fault,
+    FaultRecord,
+    TripleFault,
+)
 from emulator.cpu.registers import (
     CR0_PE,
     CS,
@@ -34,103 +48,10 @@ from emulator.cpu.registers import (
     Registers,
 )
 
-DE, DB, NMI, BP, OF, BR, UD, NM, DF, _, TS, NP, SEGMENT, GP, PF, _, MF, AC, MC, XM = range(20)
-NAMES: Final = dict(
-    enumerate(
-        [
-            "#DE",
-            "#DB",
-            "NMI",
-            "#BP",
-            "#OF",
-            "#BR",
-            "#UD",
-            "#NM",
-            "#DF",
-            "-",
-            "#TS",
-            "#NP",
-            "#SS",
-            "#GP",
-            "#PF",
-            "-",
-            "#MF",
-            "#AC",
-            "#MC",
-            "#XM",
-        ]
-    )
-)
-WITH_ERROR_CODE: Final = frozenset({DF, TS, NP, SEGMENT, GP, PF, AC})
-CONTRIBUTORY: Final = frozenset({DE, TS, NP, SEGMENT, GP})
-FAULTS_WITH_RF: Final = frozenset({DE, BR, UD, NM, TS, NP, SEGMENT, GP, PF, MF, AC, XM})
+if TYPE_CHECKING:
+    from emulator.cpu.task_switch import TaskSwitch
 
-
-class Fault(Exception):
-    """An exception met on the way; `linear` is CR2 for a page fault."""
-
-    def __init__(self, vector: int, error: int = 0, linear: int = 0) -> None:
-        super().__init__(vector, error, linear)
-        self.vector, self.error, self.linear = vector, error, linear
-
-
-class TripleFault(Exception):
-    """A fault while delivering a double fault: the processor shuts down."""
-
-
-@dataclass(frozen=True)
-class FaultRecord:
-    """One exception on the way to a shutdown, for the message."""
-
-    vector: int
-    error: int | None
-    cs: int
-    eip: int
-    cr2: int
-
-
-@dataclass(frozen=True)
-class Descriptor:
-    """A segment descriptor, as its two words."""
-
-    low: int
-    high: int
-
-    @property
-    def base(self) -> int:
-        """Bits 31..0 of the base."""
-        return self.low >> 16 | (self.high & 0xFF) << 16 | (self.high & 0xFF000000)
-
-    @property
-    def limit(self) -> int:
-        """Limit in bytes."""
-        limit = (self.low & 0xFFFF) | (self.high & 0xF0000)
-        return limit << 12 | 0xFFF if self.high >> 23 & 1 else limit
-
-    @property
-    def dpl(self) -> int:
-        """Privilege level."""
-        return self.high >> 13 & 3
-
-    @property
-    def present(self) -> bool:
-        """P bit."""
-        return bool(self.high >> 15 & 1)
-
-    @property
-    def code(self) -> bool:
-        """A code segment."""
-        return self.high >> 11 & 3 == 3
-
-    @property
-    def conforming(self) -> bool:
-        """A conforming code segment."""
-        return bool(self.high >> 10 & 1)
-
-    @property
-    def writable_data(self) -> bool:
-        """A writable data segment."""
-        return self.high >> 9 & 0xD == 0x9
+TASK_GATE = 5
 
 
 class Delivery:
@@ -150,6 +71,8 @@ class Delivery:
         self.registers = registers
         self.read, self.write, self.eflags = read, write, eflags
         self.history: list[FaultRecord] = []
+        self.tasks: TaskSwitch | None = None  # set by the processor
+        self.committed = False  # a task switch has left the old task for good
 
     def deliver(
         self,
@@ -170,11 +93,12 @@ class Delivery:
         software = restart is not None
         while True:
             self._remember(vector, error)
+            self.committed = False
             try:
                 self._enter(vector, error, software=software, external=external)
             except Fault as fault:
                 second = fault.vector
-                if restart is not None:
+                if restart is not None and not self.committed:
                     self.registers.eip = restart
                 if second == PF:
                     self.registers.set_control(2, fault.linear)
@@ -256,8 +180,11 @@ class Delivery:
         r = self.registers
         extra = 0 if software else 1  # EXT: an event or an earlier exception, not the program itself
         selector, offset, kind = self._gate(vector, software=software, extra=extra)
-        if kind == 5:
-            raise Fault(GP, vector * 8 + 2 + extra)  # task gates: see docs/reference/machine.md
+        if kind == TASK_GATE and self.tasks is not None:
+            pushed = self.eflags() | (RF if vector in FAULTS_WITH_RF and not software and not external else 0)
+            with_code = vector in WITH_ERROR_CODE and not software
+            self.tasks.enter(selector, error if with_code else None, flags=pushed, extra=extra)
+            return
         if selector & 0xFFFC == 0:
             raise Fault(GP, extra)
         code = self.descriptor(selector, GP, extra)

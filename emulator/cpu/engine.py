@@ -280,6 +280,10 @@ class Engine:
         """Architectural EFLAGS, condition codes included."""
         return int(self.uc.reg_read(UC_X86_REG_EFLAGS))
 
+    def load_flags(self, value: int) -> None:
+        """Set architectural EFLAGS, condition codes included."""
+        self.uc.reg_write(UC_X86_REG_EFLAGS, value)
+
     def stop(self) -> None:
         """Leave `run` at the next opportunity."""
         _uclib.uc_emu_stop(self._c)

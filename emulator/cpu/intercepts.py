@@ -12,7 +12,7 @@ from typing import Final
 
 from emulator.cpu import layout
 from emulator.cpu.decode import DecodedBlock
-from emulator.cpu.delivery import GP, Fault
+from emulator.cpu.exceptions import GP, Fault
 from emulator.cpu.kinds import (
     INTERCEPT_IN,
     INTERCEPT_INS,

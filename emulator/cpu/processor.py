@@ -12,24 +12,25 @@ from typing import Final
 
 from emulator.cpu.blocks import BlockStore
 from emulator.cpu.cpuid import cpuid
-from emulator.cpu.delivery import (
+from emulator.cpu.delivery import Delivery
+from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
+from emulator.cpu.exceptions import (
     DF,
     FAULTS_WITH_RF,
     NAMES,
     PF,
     UD,
     WITH_ERROR_CODE,
-    Delivery,
     Fault,
     FaultRecord,
     TripleFault,
 )
-from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
 from emulator.cpu.implicit import loads_descriptor
 from emulator.cpu.msr import IA32_SYSENTER_CS, ApicBase, Msrs, UnknownMsr
 from emulator.cpu.quick_delivery import deliver_quickly
 from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, RF, Registers
 from emulator.cpu.symbols import SymbolTable
+from emulator.cpu.task_switch import TaskSwitch
 from emulator.cpu.verify import Verifier
 from emulator.memory.ram import PhysicalMemory
 from emulator.timing.causes import INTERRUPT
@@ -37,7 +38,13 @@ from emulator.timing.costs import Costs
 from emulator.timing.fill import FAULT_PAGE, FAULT_UNMAPPED_FETCH
 from emulator.timing.schema import Profile
 from emulator.timing.state import FETCH, STOP_DEADLINE, STOP_ERROR, STOP_INTERRUPT, StateView
-from emulator.timing.system_access import charge_cause, physical_address, system_read, system_write
+from emulator.timing.system_access import (
+    charge_cause,
+    control_3_changed,
+    physical_address,
+    system_read,
+    system_write,
+)
 
 GP: Final = 13
 LARGEST_FRAME: Final = 40  # from VM86: GS FS DS ES SS ESP EFLAGS CS EIP and an error code
@@ -93,6 +100,9 @@ class Processor:
             apic=apic,
         )
         self.delivery = Delivery(self.registers, self._read, self._write, self.engine.eflags)
+        self.delivery.tasks = TaskSwitch(
+            self.delivery, self.engine.load_flags, self._load_cr3, self._task_switched
+        )
         self.counts: dict[str, int] = {}
         self._forget = False  # translations, before going on
         self.intercepts = Intercepts(self)
@@ -114,6 +124,13 @@ class Processor:
         result = int(system_write(self.state.array, linear, value, size, False))
         if result < 0:
             raise Fault(PF, -1 - result, linear & 0xFFFFFFFF)
+
+    def _load_cr3(self, value: int) -> None:
+        self.registers.set_control(3, value)
+        control_3_changed(self.state.array)
+
+    def _task_switched(self, trap: bool) -> None:
+        self._count("task_switches")
 
     def code_at(self, linear: int, size: int) -> bytes:
         """Instruction bytes at a linear address, as far as they are mapped."""

@@ -158,6 +158,14 @@ class Registers:
             ctypes.c_uint32.from_address(at + 16).value,
         )
 
+    def set_table(self, offset: int, selector: int, base: int, limit: int, flags: int) -> None:
+        """Load LDTR or TR with its hidden part, unchecked."""
+        at = self.address + offset
+        ctypes.c_uint32.from_address(at).value = selector
+        ctypes.c_uint64.from_address(at + 8).value = base
+        ctypes.c_uint32.from_address(at + 16).value = limit
+        ctypes.c_uint32.from_address(at + 20).value = flags
+
     @property
     def task_flags(self) -> int:
         """High word of the TSS descriptor that TR caches."""

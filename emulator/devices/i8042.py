@@ -62,7 +62,7 @@ AUX_CLOCK_HIGH: Final = 0x02  # nobody is at the other end to pull it
 NO_ANSWER: Final = 0xFE
 
 BYTE_US: Final = 700  # 11 bits at 16 kHz
-KEY_US: Final = 8000  # from one movement of a finger to the next
+KEY_US: Final = 1500  # from one movement of a finger to the next: quick, so that waiting for it is cheap
 SELF_TEST_US: Final = 3000  # real ones take a third of a second or more
 
 WITH_PARAMETER: Final = frozenset((*WRITE_RAM, WRITE_OUTPUT_PORT, LOOP_KEYBOARD, LOOP_AUX, TO_AUX))

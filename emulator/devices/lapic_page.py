@@ -37,6 +37,7 @@ class LapicPage(Stateful):
         """Before a load: bring the dword at `offset` of `page` up to date, and every fixup."""
         self._touched(offset & ~0xF)
         self._show(offset)
+        self._fix()
 
     def fixups(self) -> list[int]:
         """Offsets outside VOLATILE where a guest's store has left reserved bits in `page`."""
@@ -44,24 +45,29 @@ class LapicPage(Stateful):
 
     def write(self, offset: int, value: int, size: int) -> None:
         """A store, before it lands in `page`; a narrow one changes its bytes of the register."""
-        shift = 8 * (offset & 3)
-        mask = ((1 << 8 * size) - 1) << shift & DWORD
-        self._show(offset)  # also what the last store left
-        stored = value << shift & mask | self._current(offset) & ~mask
-        if not offset & 0xC:
-            self._write(offset & ~3, stored)
-        if offset & ~3 in STABLE:
-            self._show(offset)
-            if self._current(offset) != stored:
-                self._fixups.add(offset & ~3)
+        self._fix()  # what the last store left
+        register, stored = offset & ~3, value
+        if size != 4 or offset & 3:
+            shift = 8 * (offset & 3)
+            mask = ((1 << 8 * size) - 1) << shift & DWORD
+            stored = value << shift & mask | self._current(register) & ~mask
+        if not register & 0xC:
+            self._write(register, stored)
+        if register in STABLE:
+            self._show(register)
+            if self._value(register) != stored:
+                self._fixups.add(register)
 
     def _show(self, offset: int) -> None:
         self._dwords[offset >> 2] = self._current(offset)
+
+    def _fix(self) -> None:
         while self._fixups:
             fixup = self._fixups.pop()
             self._dwords[fixup >> 2] = self._current(fixup)
 
     def _show_all(self) -> None:
+        self._fixups.clear()
         for offset in range(0, PAGE, 4):
             self._show(offset)
 

@@ -8,9 +8,10 @@
 B2-B3 600-60B        ACPI PM
 3F8-3FF              COM1           FEC00000  I/O APIC
 F4                   debug exit     FEE00000  local APIC
+and what peripherals.py lists
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -19,9 +20,11 @@ from emulator.devices import acpi_pm, debugexit, ioapic, sysports
 from emulator.devices.clock import Clock
 from emulator.devices.device import Device, State
 from emulator.devices.events import EventQueue
+from emulator.devices.ide import Disk
 from emulator.devices.interrupts import InterruptControllers
 from emulator.devices.lapic import Lapic
 from emulator.devices.lapic_registers import BASE_ADDRESS, PAGE
+from emulator.devices.peripherals import Peripherals
 from emulator.devices.pic_pair import PicPair
 from emulator.devices.pit8254 import Pit8254
 from emulator.devices.rtc146818 import DEFAULT_BASE, Rtc146818
@@ -58,10 +61,11 @@ class PcDevices:
         xapic: bool = True,
         bus_hz: int = 100_000_000,
         on_power_off: Callable[[], None] | None = None,
+        disks: Sequence[Disk | None] = (),
     ) -> None:
         """`apic`: CPUID offers it; `xapic`: a Pentium 4's, not a P6's; `bus_hz`: the clock of its timer.
 
-        `on_power_off`: ACPI soft-off; unless given it is `on_exit(0)`.
+        `on_power_off`: ACPI soft-off; unless given it is `on_exit(0)`. `disks`: see `Peripherals`.
         """
         self.bus = PortBus()
         self.mmio = MmioBus()
@@ -88,7 +92,10 @@ class PcDevices:
         self.bus.register(self.debug_exit, debugexit.PORT)
         self.bus.register(self.acpi, acpi_pm.BASE, acpi_pm.SIZE, width=4)
         self.bus.register(self.acpi, acpi_pm.SMI_CMD, 2)
+        self.peripherals = Peripherals(clock, events, self.bus, self.set_irq, on_reset, disks)
+        self.keyboard, self.vga = self.peripherals.keyboard, self.peripherals.vga
         self._devices: dict[str, Device] = {
+            **self.peripherals.devices,
             "pit": self.pit,
             "com1": self.com1,
             "rtc": self.rtc,

@@ -31,7 +31,7 @@ from emulator.mmu.tlb import CODE, DATA
 from emulator.mmu.walk import CR0_PG, control, permitted, walk
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
 from emulator.timing.after import after_effect, block_records
-from emulator.timing.causes import BRANCH
+from emulator.timing.causes import BRANCH, DEVICE
 from emulator.timing.charge import charge, charge_instructions, select_row
 from emulator.timing.fill import translation
 from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT
@@ -289,6 +289,7 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
         return  # the same line again, by the same page: youngest everywhere
     if physical >= s.ram_size:
         s.outside_ram += 1
+        charge(s, DEVICE, s.uncached_cost)
         return
     frame = physical >> 12
     known = load_i64(s.reverse_map + 8 * frame)

@@ -55,7 +55,7 @@ SCALARS: Final = (
     "l1d_sets", "l1d_ways", "l1d_shift", "l1d_penalty", "l1d_write_allocate", "store_exposed",
     "l1i_sets", "l1i_ways", "l1i_shift", "l1i_penalty", "l1i_version",
     "l2_sets", "l2_ways", "l2_shift",
-    "mispredict_cost", "taken_cost", "return_depth", "return_top",
+    "uncached_cost", "mispredict_cost", "taken_cost", "return_depth", "return_top",
     # statistics
     "dtlb_misses_4k", "dtlb_misses_4m", "itlb_misses_4k", "itlb_misses_4m",
     "l1d_misses", "l1i_misses", "l2_data_misses", "l2_fetch_misses", "branches", "mispredictions",

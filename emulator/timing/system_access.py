@@ -15,7 +15,7 @@ from emulator.compiled import Word, compiled, for_python, load_u8, load_u32, sto
 from emulator.mmu.tlb import DATA
 from emulator.mmu.walk import CR0_PG, control, permitted, set_accessed, walk
 from emulator.timing.access import access, flush_soft_tlb
-from emulator.timing.after import forget_filters
+from emulator.timing.after import AFTER_FAR, after_effect, forget_filters
 from emulator.timing.charge import charge, charge_instructions
 from emulator.timing.fill import ERROR_PRESENT, ERROR_USER, ERROR_WRITE, translation
 from emulator.timing.state import STATE
@@ -126,6 +126,17 @@ def forget(state: Any) -> None:
     """Flush the soft TLB and the filters, after the host has changed memory or registers."""
     flush_soft_tlb(state[0])
     forget_filters(state[0])
+
+
+@for_python(types.void(ARRAY))
+def control_3_changed(state: Any) -> None:
+    """A task switch in Python has written CR3: what MOV CR3 would flush goes at once."""
+    s = state[0]
+    if control(s, 3) != s.cr3:
+        s.after = AFTER_FAR
+        after_effect(s)
+        flush_soft_tlb(s)
+    s.after = 0
 
 
 @for_python(types.int64(ARRAY, types.int64))
