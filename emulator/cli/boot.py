@@ -30,6 +30,7 @@ from emulator.cli.summary import show_summary, statistics_json
 from emulator.exitstatus import MEANING, ExitStatus
 
 if TYPE_CHECKING:
+    from emulator.cpu.verify import Verification
     from emulator.machine import Machine, Outcome
     from emulator.timing.profile import Profile
     from loader import Image
@@ -159,6 +160,14 @@ def boot(
     address: Annotated[
         int | None, typer.Option(parser=parse_number, metavar="N", help="Load address of a flat binary.")
     ] = None,
+    verify: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Self-check: compare every N-th access with the instruction that makes it.",
+        ),
+    ] = 0,
     summary: Annotated[
         bool | None,
         typer.Option(
@@ -196,7 +205,7 @@ def boot(
         _open_stats(stats) as stats_file,
         open_screenshot(screenshot) as picture,
     ):
-        machine = Machine(cpu, memory_bytes=memory, serial_out=out.write, disks=disks)
+        machine = Machine(cpu, memory_bytes=memory, serial_out=out.write, disks=disks, verify=verify)
         machine.load(loaded)
         machine.symbols.add(extra)
         run = Run(machine, cpu, loaded, memory, serial)
@@ -205,6 +214,8 @@ def boot(
         if out.error is not None:
             status = ExitStatus.ERROR
         write_screenshot(machine, picture)
+        if machine.verifier is not None and not _say_verification(machine.verifier.result):
+            status = ExitStatus.ERROR
         if out.silent and stats != "-":
             show_screen(machine)
         if outcome.kind != "exit" and out.error is None:
@@ -212,6 +223,14 @@ def boot(
         run.report(status, outcome, stats_file, summary if summary is not None else outcome.kind != "exit")
         out.check()
     raise typer.Exit(status)
+
+
+def _say_verification(result: "Verification") -> bool:
+    """Tell what the self-check found; True if it found nothing wrong."""
+    say(f"self-check: {result.checked:,} accesses compared, {result.wrong:,} differ")
+    for example in result.examples:
+        say(f"  {example}")
+    return not result.wrong
 
 
 def _split(text: str) -> tuple[str, str]:
