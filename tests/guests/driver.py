@@ -30,6 +30,7 @@ from loader import load_image
 
 QEMU: Final = "qemu-system-i386"
 DEBUG_EXIT: Final = "isa-debug-exit,iobase=0xf4,iosize=4"
+ASK_CURSOR: Final = "\x1b[6n"  # busybox's shell asks the terminal, which need not answer
 TAIL: Final = 2000  # bytes of output that a failure shows
 
 
@@ -90,8 +91,8 @@ class SerialLine(ABC):
     def command(self, text: str, prompt: str, limit: float | None = None) -> str:
         """Type a line, wait for the prompt: what was said, without echo, prompt and carriage returns."""
         self.send(f"{text}\n")
-        said = self.expect(prompt, limit=limit).replace("\r", "")
-        return said.removeprefix(f"{text}\n").removesuffix(prompt)
+        said = self.expect(prompt, limit=limit).replace("\r", "").replace(ASK_CURSOR, "")
+        return said.removesuffix(prompt).partition("\n")[2]
 
     @property
     def text(self) -> str:
