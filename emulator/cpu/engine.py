@@ -6,6 +6,7 @@ through `ctypes` callbacks that never let an exception into Unicorn.
 
 import contextlib
 import ctypes
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -131,13 +132,14 @@ class Engine:
 
     def _hook(
         self, kind: int, callback: int, instruction: int | None = None, begin: int = 1, end: int = 0
-    ) -> None:
+    ) -> int:
         handle = ctypes.c_size_t()
         arguments = [self._c, ctypes.byref(handle), _i32(kind), _ptr(callback), _ptr(self.state.address)]
         arguments += [_u64(begin), _u64(end)]
         if instruction is not None:
             arguments.append(_i32(instruction))
         self._check(_uclib.uc_hook_add(*arguments), f"hook {kind}")
+        return int(handle.value)
 
     def guard(self, function: Callable[..., Any], default: Any) -> Callable[..., Any]:
         """Wrap a callback: an exception is kept for the run loop, and the engine stops."""
@@ -201,6 +203,25 @@ class Engine:
         guarded = self.guard(lambda _uc, at, _size, _data: function(at & 0xFFFFFFFF), None)
         pointer = ctypes.CFUNCTYPE(_VOID, _ptr, _u64, _u32, _ptr)(guarded)
         self._python_hook(UC_HOOK_CODE, pointer, begin=address, end=address)
+
+    def on_compiled_code(self, address: int, callback: int) -> None:
+        """Call compiled code before the instruction at one linear address."""
+        self._hook(UC_HOOK_CODE, callback, begin=address, end=address)
+
+    def on_every_instruction(self, callback: int) -> int:
+        """Call compiled code before every instruction that is translated while the hook's bounds are open.
+
+        Returns: where its two bounds are, both -2 (never) now; 0 and -1 open them.
+        Raises: EngineError.
+        """
+        begin, end = 0x5EED5EED00000000, 0x5EED5EED00000001
+        hook = self._hook(UC_HOOK_CODE, callback, begin=begin, end=end)
+        found = ctypes.string_at(hook, 96).find(struct.pack("<QQ", begin, end))
+        if found < 0:
+            raise EngineError("the bounds of a hook aren't where they are in Unicorn 2.1.4")
+        for at in (hook + found, hook + found + 8):
+            _i64.from_address(at).value = -2
+        return hook + found
 
     def map_devices(
         self,

@@ -29,8 +29,9 @@ from emulator.compiled import (
 )
 from emulator.mmu.walk import CR0_PG, control, walk
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
-from emulator.timing.after import after_effect, block_records
+from emulator.timing.after import AFTER_SEGMENT, after_effect, block_records
 from emulator.timing.causes import BRANCH
+from emulator.timing.checks import enter_block, evaluate
 from emulator.timing.charge import charge, charge_instructions, select_row
 from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT
 
@@ -59,6 +60,9 @@ def must_stop(s: Any) -> Any:
     ):
         s.stop |= STOP_INTERRUPT
     else:
+        return False
+    if s.debug_hits:
+        s.stop = 0  # a debug trap of the last instruction comes first
         return False
     call1(s.stop_function, s.engine)
     return True
@@ -136,6 +140,8 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     size = np.int64(size)
     if s.after:
         after_effect(s)
+        if evaluate(s):
+            return
     if s.table_written:
         s.table_written = 0
         s.table_flushes += 1
@@ -156,9 +162,11 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     index = find_block(s, address, physical, size)
     if index <= 0:
         return
+    block = block_records(s)[index]
+    if s.watch & block.needs and enter_block(s, block, index):
+        return
     if s.last_branch:
         resolve_branch(s, address)
-    block = block_records(s)[index]
     select_row(s, np.int64(block.symbol), load_u32(s.at_hflags) & 3)
     cost: Word = np.int64(block.cost256)
     if block.rep_offset == 0 and s.last_rep == address:
@@ -197,6 +205,10 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
 def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_BLOCK with all accounting off: time is one cycle an instruction, nothing is modelled."""
     s = carray(state, (1,))[0]
+    if s.after:
+        s.after = 0
+        if evaluate(s):
+            return
     if s.table_written:
         s.table_written = 0
     if must_stop(s):
@@ -216,6 +228,9 @@ def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
     if index <= 0:
         return
     block = block_records(s)[index]
+    if s.watch & block.needs and enter_block(s, block, index):
+        return
+    s.after = AFTER_SEGMENT if block.after else 0
     s.blocks += 1
     s.instructions += block.count
     s.cycles += block.count
