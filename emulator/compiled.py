@@ -97,32 +97,32 @@ def call_ctl(typing_context: Any, function: Any, engine: Any, control: Any) -> A
 
 def load_u8(address: int) -> int:
     """The byte at a host address."""
-    return ctypes.c_uint8.from_address(address).value
+    return ctypes.c_uint8.from_address(int(address)).value
 
 
 def load_u32(address: int) -> int:
     """The unsigned 32-bit value at a host address, as a signed 64-bit integer."""
-    return ctypes.c_uint32.from_address(address).value
+    return ctypes.c_uint32.from_address(int(address)).value
 
 
 def load_i64(address: int) -> int:
     """The 64-bit value at a host address."""
-    return ctypes.c_int64.from_address(address).value
+    return ctypes.c_int64.from_address(int(address)).value
 
 
 def store_u8(address: int, value: int) -> None:
     """Write a byte to a host address."""
-    ctypes.c_uint8.from_address(address).value = value
+    ctypes.c_uint8.from_address(int(address)).value = int(value)
 
 
 def store_u32(address: int, value: int) -> None:
     """Write 32 bits to a host address."""
-    ctypes.c_uint32.from_address(address).value = value & 0xFFFFFFFF
+    ctypes.c_uint32.from_address(int(address)).value = int(value) & 0xFFFFFFFF
 
 
 def store_i64(address: int, value: int) -> None:
     """Write 64 bits to a host address."""
-    ctypes.c_int64.from_address(address).value = value
+    ctypes.c_int64.from_address(int(address)).value = int(value)
 
 
 @overload(load_u8, inline="always", strict=False)  # type: ignore[untyped-decorator]

@@ -8,7 +8,7 @@
 StateView.deadline <----------------------- EventQueue
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -18,12 +18,17 @@ from numpy.typing import NDArray
 from emulator.cpu.engine import EngineError
 from emulator.cpu.entry import enter
 from emulator.cpu.layout import LayoutError
-from emulator.cpu.processor import GuestError, Processor, Stop
+from emulator.cpu.msr import FEATURE_APIC
+from emulator.cpu.processor import GuestError, Processor, Stop, is_pentium4
 from emulator.cpu.symbols import SymbolTable
 from emulator.devices.clock import Clock
 from emulator.devices.events import EventQueue
+from emulator.devices.ide import Disk
+from emulator.devices.lapic_registers import PAGE, STABLE
 from emulator.devices.pc import PcDevices
+from emulator.devices.vga import clear
 from emulator.exitstatus import ExitStatus
+from emulator.firmware.tables import firmware_tables
 from emulator.memory.ram import PhysicalMemory
 from emulator.timing.causes import COUNT, HALT
 from emulator.timing.ledger import Ledger
@@ -74,10 +79,12 @@ class Machine:
         accounting: bool = True,
         tsc_log: int = 0,
         verify: int = 0,
+        disks: Sequence[Disk | None] = (),
     ) -> None:
         """`tsc_log`: how many RDTSCs keep a snapshot of the ledger. `accounting=False`: nothing is modelled.
 
         `verify`: every N-th access is checked against the instruction that makes it (see `verification`).
+        `disks`: up to four, primary master first.
 
         Raises: MachineError.
         """
@@ -100,7 +107,11 @@ class Machine:
             self._set_exit,
             self._set_reset,
             ram=memory_bytes,
+            disks=disks,
+            apic=bool(int(profile.cpuid.feature_edx.value) & FEATURE_APIC),
+            xapic=is_pentium4(profile),
         )
+        clear(self.ram)
         self.symbols = SymbolTable()
         self._accounting = accounting
         self._make_processor()
@@ -109,6 +120,7 @@ class Machine:
         self._exit: int | None = None
         self._reset = False
         self._stop_requested = False
+        self.halted = False
         self._limit = NEVER
         self._input: list[bytes] = []
         self.events.on_change = self._deadline_changed
@@ -147,12 +159,23 @@ class Machine:
                 accounting=self._accounting,
                 read_port=self._read_port,
                 write_port=self.devices.bus.write,
+                apic=self.devices,
             )
-            self.processor.engine.map_devices(
-                lambda _address, size: (1 << 8 * size) - 1, lambda _address, _value, _size: None
-            )
+            self._map_devices()
         except (LayoutError, EngineError) as error:
             raise MachineError(f"this Unicorn can't be used: {error}") from error
+
+    def _map_devices(self) -> None:
+        """Device memory above RAM: the bus, and the local APIC's page, which guests read very often."""
+        engine, mmio, lapic = self.processor.engine, self.devices.mmio, self.devices.lapic
+        if lapic is None:
+            engine.map_devices(mmio.read, mmio.write)
+            return
+        engine.map_devices(mmio.read, mmio.write, [(lapic.base, PAGE)])
+        stable = [0, *(offset + 4 for offset in sorted(STABLE))]
+        ends = [*sorted(STABLE), PAGE]
+        volatile = [(start, end - start) for start, end in zip(stable, ends, strict=True)]
+        engine.map_register_page(lapic.base, lapic.page, lapic.write, lapic.refresh, volatile)
 
     # -- devices to machine
 
@@ -180,10 +203,15 @@ class Machine:
     # -- host to machine
 
     def load(self, image: Image) -> None:
-        """Put an image into memory and the processor at its entry.
+        """Put the firmware's tables and an image into memory, and the processor at its entry.
 
         Raises: MachineError when a segment does not fit.
         """
+        cpuid = self.profile.cpuid
+        for address, data in firmware_tables(
+            int(cpuid.signature.value), int(cpuid.feature_edx.value), self.ram.size
+        ):
+            self.ram.write(address, data)
         for segment in image.segments:
             if segment.end > self.ram.size:
                 raise MachineError(
@@ -196,6 +224,7 @@ class Machine:
                 start = segment.address + len(segment.data)
                 self.ram.bytes[start : start + rest] = 0
         self.image = image
+        self.halted = False
         self.symbols.add(image.symbols)
         enter(self.processor.engine, image.entry)
         self.state.cr0 = self.processor.registers.control(0)
@@ -268,14 +297,17 @@ class Machine:
                 outcome = self._between(stop)
                 if outcome is not None:
                     return outcome
+                if self.halted:
+                    self._sleep()
+                    continue
                 self._arm()
                 if self._must_leave():
                     continue
                 reason = self.processor.run()
                 if reason is Stop.INTERRUPT:
-                    self.processor.interrupt(self.devices.pic.acknowledge())
+                    self.processor.interrupt(self.devices.acknowledge_interrupt())
                 elif reason is Stop.HALT:
-                    self._halt()
+                    self.halted = True
         except GuestError as error:
             if self._exit is not None:  # the rest of the block after the OUT that ended the run
                 return self._exited()
@@ -304,44 +336,27 @@ class Machine:
         self.events.run_due(self.state.cycles)
         return None
 
-    def _halt(self) -> None:
-        """HLT: skip to the next event, or find that nothing can ever end it."""
+    interactive = False
+
+    def _sleep(self) -> None:
+        """HLT: skip to the next event; it is over only when an interrupt is taken.
+
+        Raises: GuestError when nothing can ever end it.
+        """
         s = self.state
-        if self._must_leave():
-            return
         if s.interrupt_pending and self.processor.interrupts_enabled:
-            self.processor.interrupt(self.devices.pic.acknowledge())
+            self.halted = False
+            self.processor.interrupt(self.devices.acknowledge_interrupt())
             return
         event = self.events.next_deadline()
-        if not self.processor.interrupts_enabled or (
-            event is None and not self._input and not self.interactive
-        ):
+        if not self.processor.interrupts_enabled or (event is None and not self.interactive):
             state = "off" if not self.processor.interrupts_enabled else "on"
             raise GuestError(
                 "halted", f"HLT with interrupts {state} and nothing pending at {self.processor.where()}"
             )
-        until = self._limit if event is None else min(event, self._limit)
-        if event is None:
-            until = min(until, s.cycles + ATTENTION)
+        until = min(s.cycles + ATTENTION if event is None else event, self._limit)
         if until > s.cycles:
             charge_cause(s.array, HALT, until - s.cycles)
-        if not self._must_leave() and s.cycles < self._limit:
-            self.events.run_due(s.cycles)
-            if not s.interrupt_pending:
-                self._halted_again()
-
-    interactive = False
-
-    def _halted_again(self) -> None:
-        """An event passed without an interrupt: the processor is still halted."""
-        while not self.state.interrupt_pending and not self._must_leave() and self.state.cycles < self._limit:
-            event = self.events.next_deadline()
-            if event is None:
-                return
-            until = min(event, self._limit)
-            if until > self.state.cycles:
-                charge_cause(self.state.array, HALT, until - self.state.cycles)
-            self.events.run_due(self.state.cycles)
 
     def memory_changed(self) -> None:
         """The host has written to guest memory: forget translations and decoded code."""

@@ -15,7 +15,7 @@ from loader.image import (
     Symbol,
     SymbolFile,
 )
-from loader.load import load_image, load_module
+from loader.load import load_image, load_module, read_file
 
 __all__ = [
     "EntryState",
@@ -34,4 +34,5 @@ __all__ = [
     "describe",
     "load_image",
     "load_module",
+    "read_file",
 ]

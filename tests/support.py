@@ -1,9 +1,9 @@
 """A small guest machine for tests: paging, two rings, a log, and a page-fault handler that skips.
 
-    linear = physical          0 -   4 MB   one 4 MB page for both rings: tables, handlers, program, stacks, log
-                               4 MB and up  nothing, until a test maps it; FRAMES is free memory
+    linear = physical    0 - 4 MB      one 4 MB page for both rings: tables, handlers, program, stacks, log
+                         4 MB and up   nothing, until a test maps it; FRAMES is free memory
 
-One page for all that isn't under test takes one entry of each TLB (a Pentium III has two for 4 MB code pages).
+One page for all that isn't under test takes one entry of each TLB (a Pentium III has two for 4 MB code).
 
     int 0x30   append (0x30, EAX, EBX) to the log
     int 0x31   go on in ring 0          int 0x32   go on in ring 3
@@ -14,14 +14,23 @@ A program starts in ring 0 at PROGRAM. Keystone assembles it, after `EXIT` and f
 """
 
 import functools
+import gc
+import importlib
+import importlib.util
+import itertools
 import struct
+import sys
+from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import keystone
+import numpy as np
 
 from emulator.machine import Machine, Outcome
 from emulator.timing.profile import load_profile, profile_names
 from emulator.timing.schema import Profile
+from emulator.timing.state import StateView
 from loader import load_image
 
 PENTIUM4 = "pentium4-willamette-1400"
@@ -57,6 +66,26 @@ TO_USER = "int 0x32;"
 @functools.cache
 def profile(name: str) -> Profile:
     return load_profile(name)
+
+
+def record(view: StateView) -> Any:
+    """A state record as the model's functions take it, compiled or not."""
+    return view.array.view(np.recarray)[0]
+
+
+def uncompiled(module: ModuleType, *used: str) -> ModuleType:
+    """A copy of a module of the model, and of modules that it uses, whose functions are plain Python."""
+    spec = importlib.util.spec_from_file_location(f"{module.__name__}_uncompiled", module.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    copy = importlib.util.module_from_spec(spec)
+    replaced = {name: uncompiled(importlib.import_module(name)) for name in used}
+    with (
+        mock.patch("emulator.compiled.compiled", lambda function: function),
+        mock.patch.dict(sys.modules, replaced),
+    ):
+        spec.loader.exec_module(copy)
+    return copy
 
 
 @functools.cache
@@ -134,10 +163,17 @@ def _boot(cr0: int, cr4: int) -> bytes:
     )
 
 
+_made = itertools.count(1)
+
+
 class Rig:
     """A machine with the layout above; map pages, then run a program."""
 
-    def __init__(self, name: str = PENTIUM4, *, wp: bool = True, cr4: int = PSE | PGE, **options: Any) -> None:
+    def __init__(
+        self, name: str = PENTIUM4, *, wp: bool = True, cr4: int = PSE | PGE, **options: Any
+    ) -> None:
+        if next(_made) % 10 == 0:
+            gc.collect()  # a machine is some ten megabytes in a cycle of few objects
         self.machine = machine(name, **options)
         self.cr0 = PG | (WP if wp else 0)
         self.cr4 = cr4
@@ -147,13 +183,16 @@ class Rig:
         ram.write(RUNTIME, code)
         for vector, address in at.items():
             ram.write(IDT + 8 * vector, gate(address))
-        for index, (base, limit, high) in enumerate(
-            [(0, 0, 0), (0, 0xFFFFF, 0xC09A), (0, 0xFFFFF, 0xC092), (0, 0xFFFFF, 0xC0FA), (0, 0xFFFFF, 0xC0F2),
-             (TSS, 103, 0x0089)]
-        ):  # fmt: skip
-            words = (base << 16 | limit & 0xFFFF) & 0xFFFFFFFF, (
-                base & 0xFF000000 | base >> 16 & 0xFF | limit & 0xF0000 | high << 8
-            ) & 0xFFFFFFFF
+        segments = [
+            (0, 0, 0),
+            *((0, 0xFFFFF, high) for high in (0xC09A, 0xC092, 0xC0FA, 0xC0F2)),
+            (TSS, 103, 0x89),
+        ]
+        for index, (base, limit, high) in enumerate(segments):
+            words = (
+                (base << 16 | limit & 0xFFFF) & 0xFFFFFFFF,
+                (base & 0xFF000000 | base >> 16 & 0xFF | limit & 0xF0000 | high << 8) & 0xFFFFFFFF,
+            )
             ram.write(GDT + 8 * index, struct.pack("<II", *words))
         ram.write(GDT + 0x100, struct.pack("<HI", 0x2F, GDT))
         ram.write(GDT + 0x108, struct.pack("<HI", 0x7FF, IDT))

@@ -2,7 +2,7 @@
 
 import typer
 
-from emulator.cli import bench, boot, profiles
+from emulator.cli import bench, boot, images, profiles
 from emulator.cli.options import version_option
 
 app = typer.Typer(
@@ -15,6 +15,7 @@ app = typer.Typer(
     epilog="Examples: [bold]ringtoll bench uls[/bold], [bold]ringtoll boot kernel.elf --append quiet[/bold]",
 )
 app.command(name="boot", epilog=boot.EPILOG)(boot.boot)
+app.command(name="images", epilog=images.EPILOG)(images.images)
 app.add_typer(bench.app, name="bench")
 app.add_typer(profiles.app, name="profiles")
 

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from emulator.cli.console import SerialOut, keyboard, open_serial
+from emulator.cli.disks import open_disks
 from emulator.cli.errors import CliError, say
 from emulator.cli.interrupt import StopRequest, stopping
 from emulator.cli.options import (
@@ -23,6 +24,7 @@ from emulator.cli.options import (
     profile_label,
 )
 from emulator.cli.progress import progress
+from emulator.cli.screen import open_screenshot, show_screen, write_screenshot
 from emulator.cli.summary import show_summary, statistics_json
 from emulator.exitstatus import MEANING, ExitStatus
 
@@ -35,6 +37,7 @@ EPILOG = examples(
     "ringtoll boot kernel.elf",
     "ringtoll boot kernel.elf --append 'flush=cr3' --module 'sandbox.elf' --module 'hello.elf one two'",
     "ringtoll boot kernel.elf --serial console.log --stats stats.json --max-cycles 5e9",
+    "ringtoll boot vmlinuz --initrd initramfs.cpio --append 'console=ttyS0' --memory 128M",
     "ringtoll boot code.bin --format flat --address 0x100000 --profile pentium3-katmai-550",
 ) + (
     "\n\nThe exit status is the guest's own (debug exit port 0xf4), or: "
@@ -102,7 +105,9 @@ def _open_stats(where: str | None) -> Iterator[TextIO | None]:
 
 
 def boot(
-    image: Annotated[str, typer.Argument(help="The guest: ELF, multiboot kernel, or flat binary.")],
+    image: Annotated[
+        str, typer.Argument(help="The guest: ELF or multiboot kernel, Linux bzImage, or flat binary.")
+    ],
     profile: Annotated[
         str, typer.Option(help="CPU profile: a name of `ringtoll profiles`, or a TOML file.")
     ] = DEFAULT_PROFILE,
@@ -116,9 +121,23 @@ def boot(
             metavar="'FILE ARGS'", help="A multiboot module and the string that goes with it; repeatable."
         ),
     ] = None,
+    initrd: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A Linux kernel's initial RAM disk or initramfs.")
+    ] = None,
     serial: Annotated[
         str, typer.Option(metavar="stdio|FILE", help="Where COM1 goes; stdio also takes input.")
     ] = "stdio",
+    disk: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="IMG[,rw][,index=N]",
+            help="A disk image, as primary master, primary slave, and so on; repeatable. "
+            "What the guest writes is dropped at the end, unless rw writes it through.",
+        ),
+    ] = None,
+    screenshot: Annotated[
+        str | None, typer.Option(metavar="FILE.png", help="Write a picture of the VGA's screen at the end.")
+    ] = None,
     stats: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write statistics and ledger as JSON (- is stdout).")
     ] = None,
@@ -155,19 +174,28 @@ def boot(
         memory_bytes=memory,
         append=append,
         modules=modules,
+        initrd=initrd,
         format=format.value,
         address=address,
     )
     for note in loaded.notes:
         say(note)
-    with open_serial(serial) as out, _open_stats(stats) as stats_file:
-        machine = Machine(cpu, memory_bytes=memory, serial_out=out.write)
+    with (
+        open_disks(disk or []) as disks,
+        open_serial(serial) as out,
+        _open_stats(stats) as stats_file,
+        open_screenshot(screenshot) as picture,
+    ):
+        machine = Machine(cpu, memory_bytes=memory, serial_out=out.write, disks=disks)
         machine.load(loaded)
         run = Run(machine, cpu, loaded, memory, serial)
         outcome, request = run.go(out, max_cycles)
         status = int(request.status) if outcome.kind == "interrupted" else outcome.status
         if out.error is not None:
             status = ExitStatus.ERROR
+        write_screenshot(machine, picture)
+        if out.silent and stats != "-":
+            show_screen(machine)
         if outcome.kind != "exit" and out.error is None:
             say(outcome.message or MEANING[request.status])
         run.report(status, outcome, stats_file, summary if summary is not None else outcome.kind != "exit")

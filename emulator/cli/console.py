@@ -26,10 +26,12 @@ class SerialOut:
         self._descriptor = descriptor
         self._name = name
         self.error: OSError | None = None
+        self.silent = True  # nothing was sent yet
         self.on_error: Callable[[], None] = lambda: None
 
     def write(self, data: bytes) -> None:
         """Write all of it; after a failure, nothing more."""
+        self.silent = False
         if self.error is not None:
             return
         try:

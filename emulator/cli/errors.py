@@ -13,6 +13,7 @@ KNOWN: dict[tuple[str, str], ExitStatus] = {
     ("loader.image", "ImageError"): ExitStatus.IMAGE_REFUSED,
     ("loader.sandbox_object", "SandboxError"): ExitStatus.IMAGE_REFUSED,
     ("emulator.timing.profile", "ProfileError"): ExitStatus.USAGE,
+    ("emulator.devices.ide.disk", "DiskError"): ExitStatus.ERROR,
     ("emulator.machine", "MachineError"): ExitStatus.ERROR,
 }
 TRACEBACK = "RINGTOLL_TRACEBACK"

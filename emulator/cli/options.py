@@ -38,6 +38,9 @@ class ImageFormat(StrEnum):
     auto = "auto"
     elf = "elf"
     multiboot = "multiboot"
+    multiboot2 = "multiboot2"
+    bzimage = "bzimage"
+    linux = "linux"
     flat = "flat"
 
 

@@ -250,12 +250,12 @@ class Engine:
         page: NDArray[Any],
         write: Callable[[int, int, int], None],
         refresh: Callable[[int], None],
-        volatile: Sequence[int],
+        volatile: Sequence[tuple[int, int]],
     ) -> None:
         """A page of device registers that is read at the speed of RAM.
 
         `page` holds the current values. `write(offset, value, size)` is called before a store lands in it,
-        `refresh(offset)` before a load of one of the `volatile` dwords.
+        `refresh(offset)` before a load from one of the `volatile` ranges, each (offset, size).
         """
         self._keep.append(page)
         size = len(page)
@@ -275,8 +275,9 @@ class Engine:
         )
         load = kind(self.guard(lambda _uc, _kind, at, _width, _value, _data: refresh(at - address), None))
         self._python_hook(UC_HOOK_MEM_WRITE, store, begin=address, end=address + size - 1)
-        for offset in volatile:
-            self._python_hook(UC_HOOK_MEM_READ, load, begin=address + offset, end=address + offset + 3)
+        for offset, length in volatile:
+            begin = address + offset
+            self._python_hook(UC_HOOK_MEM_READ, load, begin=begin, end=begin + length - 1)
 
     def retranslate(self, address: int, size: int) -> None:
         """Forget translations of a range of linear addresses, in a block hook or between runs."""

@@ -26,7 +26,7 @@ from emulator.cpu.exceptions import (
     TripleFault,
 )
 from emulator.cpu.implicit import loads_descriptor
-from emulator.cpu.msr import IA32_SYSENTER_CS, Msrs, UnknownMsr
+from emulator.cpu.msr import IA32_SYSENTER_CS, ApicBase, Msrs, UnknownMsr
 from emulator.cpu.quick_delivery import deliver_quickly
 from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, RF, Registers
 from emulator.cpu.symbols import SymbolTable
@@ -47,6 +47,7 @@ from emulator.timing.system_access import (
 )
 
 GP: Final = 13
+LARGEST_FRAME: Final = 40  # from VM86: GS FS DS ES SS ESP EFLAGS CS EIP and an error code
 
 
 class Stop(Enum):
@@ -65,6 +66,11 @@ class GuestError(Exception):
         self.kind = kind
 
 
+def is_pentium4(profile: Profile) -> bool:
+    """Family 15, by CPUID."""
+    return int(profile.cpuid.signature.value) >> 8 & 15 == 15
+
+
 class Processor:
     """One IA-32 processor with its model."""
 
@@ -78,6 +84,7 @@ class Processor:
         accounting: bool,
         read_port: Callable[[int, int], int],
         write_port: Callable[[int, int, int], None],
+        apic: ApicBase | None = None,
     ) -> None:
         from emulator.cpu.intercepts import Intercepts
 
@@ -89,7 +96,8 @@ class Processor:
         self.msrs = Msrs(
             state,
             int(profile.cpuid.feature_edx.value),
-            pentium4=int(profile.cpuid.signature.value) >> 8 & 15 == 15,
+            pentium4=is_pentium4(profile),
+            apic=apic,
         )
         self.delivery = Delivery(self.registers, self._read, self._write, self.engine.eflags)
         self.delivery.tasks = TaskSwitch(
@@ -172,12 +180,14 @@ class Processor:
         flags = self.engine.eflags()
         if vector in FAULTS_WITH_RF and not software and not external:
             flags |= RF
-        if deliver_quickly(s.array, vector, -1 if error is None else error, flags, software):
-            return
-        try:
-            self.delivery.deliver(vector, error, external=external, restart=restart)
-        except TripleFault:
-            raise GuestError("triple fault", self._shutdown_message(self.delivery.history)) from None
+        if not deliver_quickly(s.array, vector, -1 if error is None else error, flags, software):
+            try:
+                self.delivery.deliver(vector, error, external=external, restart=restart)
+            except TripleFault:
+                raise GuestError("triple fault", self._shutdown_message(self.delivery.history)) from None
+        if s.code_written:  # the stack shares a frame with code
+            s.code_written = 0
+            self.engine.retranslate(self.registers.stack_top, LARGEST_FRAME)
 
     def _shutdown_message(self, history: list[FaultRecord]) -> str:
         lines = ["triple fault: the processor shut down while delivering a double fault (SDM vol. 3A 5.15)"]

@@ -96,6 +96,12 @@ class Registers:
         """CS base + EIP."""
         return (self.base(CS) + self.eip) & 0xFFFFFFFF
 
+    @property
+    def stack_top(self) -> int:
+        """SS base + ESP, or SP on a 16-bit stack."""
+        big = self.descriptor_flags(SS) >> 22 & 1
+        return (self.base(SS) + (self.general(ESP) & (0xFFFFFFFF if big else 0xFFFF))) & 0xFFFFFFFF
+
     def control(self, index: int) -> int:
         """A control register."""
         return self._control[index].value & 0xFFFFFFFF

@@ -28,6 +28,7 @@ class PortBus:
     def __init__(self) -> None:
         self._devices: dict[int, PortDevice] = {}
         self._widths: dict[int, int] = {}
+        self._whole: dict[int, dict[int, PortDevice]] = {2: {}, 4: {}}  # wide accesses that aren't split
 
     def register(self, device: PortDevice, first: int, count: int = 1, width: int = 1) -> None:
         """Give ports `first` .. `first + count - 1` to `device`; it takes accesses up to `width` bytes."""
@@ -42,6 +43,10 @@ class PortBus:
         for port in ports:
             self._devices[port] = device
             self._widths[port] = width
+        for size, whole in self._whole.items():
+            for port in ports:
+                if width >= size and port + size <= ports.stop:
+                    whole[port] = device
 
     def device_at(self, port: int) -> PortDevice | None:
         """The device that answers at `port`, if any."""
@@ -52,8 +57,9 @@ class PortBus:
         if size == 1:
             device = self._devices.get(port)
             return 0xFF if device is None else device.read(port, 1)
-        if self._whole(port, size):
-            return self._devices[port].read(port, size)
+        whole = self._whole[size].get(port)
+        if whole is not None:
+            return whole.read(port, size)
         value = 0
         for i in range(size):
             value |= self.read((port + i) % PORTS, 1) << (8 * i)
@@ -65,16 +71,10 @@ class PortBus:
             device = self._devices.get(port)
             if device is not None:
                 device.write(port, value & 0xFF, 1)
-        elif self._whole(port, size):
-            self._devices[port].write(port, value & ((1 << 8 * size) - 1), size)
+            return
+        whole = self._whole[size].get(port)
+        if whole is not None:
+            whole.write(port, value & ((1 << 8 * size) - 1), size)
         else:
             for i in range(size):
                 self.write((port + i) % PORTS, value >> (8 * i) & 0xFF, 1)
-
-    def _whole(self, port: int, size: int) -> bool:
-        device = self._devices.get(port)
-        return (
-            device is not None
-            and self._widths[port] >= size
-            and all(self._devices.get(port + i) is device for i in range(1, size))
-        )

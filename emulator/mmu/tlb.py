@@ -133,6 +133,17 @@ def drop(s: Any, side: Word, entry: Word, why: Word) -> None:
 
 
 @compiled
+def next_small(s: Any, side: Word, page: Word, start: Word) -> Word:
+    """The first entry from `start` on that holds a 4 KB page of the 4 MB around `page`, or -1."""
+    array = 2 * side
+    first = s.tlb_base[array]
+    for entry in range(max(first, start), first + s.tlb_sets[array] * s.tlb_ways[array]):
+        if s.tlb_tag[entry] >= 0 and s.tlb_tag[entry] >> 10 == page >> 10:
+            return entry
+    return -1
+
+
+@compiled
 def flush(s: Any, keep_global: bool, why: Word) -> None:
     """MOV CR3 keeps global entries; CR4.PGE and CR0.PG changes keep none (SDM vol. 3A 10.9)."""
     for array in range(4):

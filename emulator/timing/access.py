@@ -11,7 +11,19 @@ Both ways of feeding the model end here: memory hooks (reference mode) and, late
 from typing import Any
 
 from emulator.compiled import Word, call_ctl, compiled, load_u32
-from emulator.mmu.tlb import CODE, DATA, frame_of, insert, probe, reason, touch, victim
+from emulator.mmu.tlb import (
+    CODE,
+    DATA,
+    WHY_CAPACITY,
+    drop,
+    frame_of,
+    insert,
+    next_small,
+    probe,
+    reason,
+    touch,
+    victim,
+)
 from emulator.mmu.walk import (
     CR0_PG,
     CR4_PSE,
@@ -68,10 +80,25 @@ def miss(s: Any, side: Word, page: Word, write: bool) -> Word:
     set_accessed(s, page, write)
     if write:
         translation |= RIGHT_DIRTY << 20
+    if big:
+        drop_small(s, side, page)
     entry = victim(s, side, page, big)
     evict(s, side, entry)
     insert(s, side, page, entry, translation)
     return entry
+
+
+@compiled
+def drop_small(s: Any, side: Word, page: Word) -> None:
+    """A 4 MB entry ends the entries of 4 KB pages inside it, left from before the tables changed.
+
+    Were both kept, which of them translates would be open (SDM vol. 3A 4.10.2: either).
+    """
+    entry = next_small(s, side, page, 0)
+    while entry >= 0:
+        evict(s, side, entry)
+        drop(s, side, entry, WHY_CAPACITY)
+        entry = next_small(s, side, page, entry)
 
 
 @compiled

@@ -56,6 +56,13 @@ def invlpg_operand(s: Any) -> Word:
 
 
 @compiled
+def engine_flushed(s: Any) -> None:
+    """MOV CR3 has flushed the soft TLB natively, but only if paging is on."""
+    if control(s, 0) & CR0_PG:
+        s.epoch += 1
+
+
+@compiled
 def after_effect(s: Any) -> None:
     """Apply and clear the pending after-effect."""
     kind = s.after
@@ -64,7 +71,7 @@ def after_effect(s: Any) -> None:
         s.cr3_writes += 1
         s.cr3 = control(s, 3)
         flush(s, True, WHY_CR3)
-        s.epoch += 1
+        engine_flushed(s)
         forget_filters(s)
     elif kind == AFTER_INVLPG:
         s.invlpg_count += 1
@@ -85,5 +92,5 @@ def after_effect(s: Any) -> None:
         s.cr3_writes += 1
         s.cr3 = control(s, 3)
         flush(s, True, WHY_CR3)
-        s.epoch += 1
+        engine_flushed(s)
         forget_filters(s)

@@ -27,12 +27,14 @@ from emulator.compiled import (
     store_u8,
     store_u32,
 )
-from emulator.mmu.walk import CR0_PG, control, walk
+from emulator.mmu.tlb import CODE, DATA
+from emulator.mmu.walk import CR0_PG, control, permitted, walk
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
 from emulator.timing.after import AFTER_SEGMENT, after_effect, block_records
 from emulator.timing.causes import BRANCH
 from emulator.timing.checks import enter_block, evaluate
 from emulator.timing.charge import charge, charge_instructions, select_row
+from emulator.timing.fill import translation
 from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT
 
 BRANCH_NONE = 0
@@ -241,6 +243,33 @@ def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
 
 
 @compiled
+def crossing(s: Any, linear: Word, write: bool) -> None:
+    """An access over a page boundary. The hook names its first page, before the engine looks at the second.
+
+    If that one will fault, nothing has been accessed: the instruction comes again.
+    """
+    second = ((linear & 0xFFFFF000) + 0x1000) & 0xFFFFFFFF
+    found = translation(s, DATA, second >> 12)
+    if found < 0 or not permitted(s, found >> 20, write, load_u32(s.at_hflags) & 3 == 3):
+        if write:
+            s.writes -= 1
+        else:
+            s.reads -= 1
+        return
+    first = access(s, linear, write)
+    last = access(s, second, write)
+    s.last_data_line = -1
+    if write and (table_frame(s, first) or table_frame(s, last)):
+        s.table_written = 1
+
+
+@compiled
+def table_frame(s: Any, physical: Word) -> Any:
+    """Does this physical address lie in a frame that a page walk has read?"""
+    return 0 <= physical < s.ram_size and load_u8(s.table_frames + (physical >> 12)) != 0
+
+
+@compiled
 def sample(s: Any, physical: Word, size: Word) -> None:
     """The self-check: have Python compare every N-th access with the instruction at EIP."""
     s.verify_left -= 1
@@ -275,12 +304,12 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
         s.unmapped_model += 1
         return
     linear = (known & 0xFFFFF) << 12 | (physical & 0xFFF)
+    if last >> 12 != frame:
+        crossing(s, linear, write)
+        return
     access(s, linear, write)
     s.last_data_line = physical >> s.l1d_shift
-    if last >> 12 != frame:  # the hook names the first page only
-        access(s, ((linear & 0xFFFFF000) + 0x1000) & 0xFFFFFFFF, write)
-        s.last_data_line = -1
-    elif line != s.last_data_line:
+    if line != s.last_data_line:
         access(s, linear + size - 1, write)
         s.last_data_line = line
     if load_u8(s.table_frames + frame):
@@ -298,12 +327,7 @@ def on_translate(engine: Any, current: Any, previous: Any, state: Any) -> Any:
     """UC_HOOK_EDGE_GENERATED: the code at this address is translated anew, so it may have changed."""
     s = carray(state, (1,))[0]
     address = carray(current, (1,))[0].pc & 0xFFFFFFFF
-    frame = address >> 12
-    if control(s, 0) & CR0_PG:
-        frame = walk(s, frame)
-        if frame < 0:
-            return
-        frame &= 0xFFFFF
-    physical = frame << 12 | (address & 0xFFF)
-    if physical < s.ram_size:
+    found = translation(s, CODE, address >> 12)  # a stale entry counts here too
+    physical = (found & 0xFFFFF) << 12 | (address & 0xFFF)
+    if found >= 0 and physical < s.ram_size:
         store_u32(s.block_table + 4 * physical, 0)

@@ -39,7 +39,7 @@ SCALARS: Final = (
     "fault", "fault_error", "fault_kind",
     # memory
     "ram", "ram_size", "reverse_map", "table_frames", "code_frames", "write_epochs", "epoch",
-    "table_written",
+    "table_written", "code_written",
     # the block that runs
     "block_table", "block_records", "block_extras", "last_block", "last_address", "last_size",
     "last_physical", "last_end", "last_branch", "last_rep", "last_cost256",

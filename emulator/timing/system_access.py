@@ -68,6 +68,16 @@ def system_read(state: Any, linear: Word, size: Word, user: bool) -> Any:
     return value
 
 
+@compiled
+def note_write(s: Any, physical: Word) -> None:
+    """The engine doesn't see our writes: remember those to page tables and to frames that have held code."""
+    if physical < s.ram_size:
+        if load_u8(s.table_frames + (physical >> 12)):
+            s.table_written = 1
+        if load_u8(s.code_frames + (physical >> 12)):
+            s.code_written = 1
+
+
 @for_python(types.int64(ARRAY, types.int64, types.int64, types.int64, types.boolean))
 def system_write(state: Any, linear: Word, value: Word, size: Word, user: bool) -> Any:
     """Write 1, 2 or 4 bytes at a linear address. Nothing is written if any byte would fault."""
@@ -78,11 +88,11 @@ def system_write(state: Any, linear: Word, value: Word, size: Word, user: bool) 
         physical = system_translate(s, last, True, user)
         if physical < 0:
             return physical
+        note_write(s, physical)
     physical = system_translate(s, linear, True, user)
     if physical < 0:
         return physical
-    if load_u8(s.table_frames + (physical >> 12 if physical < s.ram_size else 0)):
-        s.table_written = 1
+    note_write(s, physical)
     if last >> 12 == linear >> 12:
         if physical + size <= s.ram_size:
             if size == 4:

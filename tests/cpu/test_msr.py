@@ -6,7 +6,6 @@ from tests.cpu.support import CODE0, CODE3, GP, MAIN, P3, P4, REPORT, RF, USER, 
 
 UNKNOWN = 0x0C0FFEE0
 KNOWN = {
-    "IA32_APIC_BASE": 0x1B,
     "IA32_SYSENTER_CS": 0x174,
     "IA32_SYSENTER_ESP": 0x175,
     "IA32_SYSENTER_EIP": 0x176,
@@ -41,6 +40,13 @@ def test_what_is_written_is_read_back(register: int) -> None:
         f"{write} xor eax, eax; mov edx, -1; rdmsr; mov [{REPORT:#x}], eax; mov [{REPORT + 4:#x}], edx"
     ).run()
     assert ran.words[:2] == (0x06050400, 0)
+
+
+def test_the_apic_base_says_enabled_and_bootstrap_and_refuses_reserved_bits() -> None:
+    ran = Guest(f"mov ecx, 0x1b; rdmsr; mov [{REPORT:#x}], eax; mov [{REPORT + 4:#x}], edx").run()
+    assert ran.words[:2] == (0xFEE00900, 0)
+    report = Guest("mov ecx, 0x1b; mov eax, 0xfee00901; xor edx, edx; wrmsr").report(qemu=False)
+    assert (report.vector, report.stack[0]) == (GP, 0)
 
 
 def test_the_tsc_is_modelled_time_and_writing_it_clears_the_high_half() -> None:
@@ -95,4 +101,4 @@ def test_rdmsr_runs_again_under_another_linear_address() -> None:
     guest.map(0x248000, 0x148003)
     guest.place(0x148000, f"mov ecx, {0x1B:#x}; rdmsr; add [{REPORT:#x}], eax; ret")
     ran = guest.run()
-    assert ran.words[0] == 2 * 0xFEE00100 & 0xFFFFFFFF
+    assert ran.words[0] == 2 * 0xFEE00900 & 0xFFFFFFFF

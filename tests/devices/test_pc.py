@@ -153,5 +153,7 @@ def test_a_word_to_the_cmos_ports_is_index_and_data(pc: Pc) -> None:
 
 
 def test_absent_ports_are_absent(pc: Pc) -> None:
-    assert pc.bus.read(0x87, 1) == 0xFF
+    com, floppy, parallel, game = (0x2F8, 0x3E8, 0x2E8), (0x3F0, 0x3F5, 0x3F7), (0x278, 0x378), (0x201,)
+    for port in (*com, *floppy, *parallel, *game, 0x1F0, 0x1F7, 0x177, 0x3F6, 0x376):
+        assert pc.bus.read(port, 1) == 0xFF
     assert pc.bus.read(0x2F8, 2) == 0xFFFF

@@ -1,0 +1,1 @@
+"""What a BIOS leaves in memory for the system that it boots."""

@@ -1,0 +1,21 @@
+"""All that the firmware leaves below 1 MB, ready to be written to memory."""
+
+from emulator.firmware import bda, layout, mp
+from emulator.firmware.acpi import acpi_tables
+
+
+def firmware_tables(
+    profile_signature: int, features: int, memory_bytes: int, *, pci: bool = True
+) -> list[tuple[int, bytes]]:
+    """(physical address, bytes) of the BIOS data areas and the tables; none overlap.
+
+    `profile_signature`, `features`: EAX and EDX of CPUID leaf 1. Without an APIC in `features` there are no
+    MP tables and no MADT. `pci`: whether there is a PCI bus to tell of.
+    """
+    apic = bool(features & layout.FEATURE_APIC)
+    tables = [(layout.BDA, bda.bios_data_area(features)), (layout.EBDA, bda.extended_bios_data_area())]
+    if apic:
+        configuration = layout.MP + 16
+        tables.append((layout.MP, mp.floating_pointer(configuration)))
+        tables.append((configuration, mp.configuration_table(profile_signature, features, pci=pci)))
+    return sorted([*tables, *acpi_tables(memory_bytes, apic=apic, pci=pci, at=layout.ACPI)])
