@@ -9,14 +9,15 @@ from emulator.cpu.intercepts import PREFIXES
 from emulator.cpu.operand_plan import plan_block
 from emulator.cpu.processor import Processor
 from emulator.cpu.task_switch import CALL, JUMP
+from emulator.timing.after import AFTER_SEGMENT
 from emulator.timing.causes import INTERRUPT
-from emulator.timing.checks import CHECK_SEGMENTS, TRAP, on_instruction
+from emulator.timing.checks import on_instruction
 from emulator.timing.far import RELOADED
+from emulator.timing.modes import CHECK_SEGMENTS
 from emulator.timing.state import ACCESS, PLAN
 from emulator.timing.system_access import charge_cause
 
 CAPACITY: Final = 1 << 20
-AFTER_SEGMENT: Final = 6
 
 
 class Checks:
@@ -65,7 +66,7 @@ class Checks:
             return 0
         if vector == DB:
             p.debug.report_hits()
-        p.raise_in_hook(address, Fault(vector, error), with_code=error != TRAP)
+        p.raise_in_hook(address, Fault(vector, max(error, 0)))
         return 0
 
     def _switch_tasks(self, address: int, length: int, how: int) -> int:

@@ -45,7 +45,7 @@ from emulator.cpu.kinds import (
     SEGMENTS,
 )
 from emulator.cpu.mnemonics import MNEMONICS, NEEDS_OPERANDS, STRING
-from emulator.timing.checks import NEEDS_CHECKED
+from emulator.timing.modes import NEEDS_CHECKED
 
 Operand = tuple[int, int, int, int, int]  # base, index, scale, displacement, segment
 

@@ -23,6 +23,7 @@ DR7_ZERO: Final = 0xD800
 GD: Final = 1 << 13
 LOCAL: Final = 0x155
 CR4_DE: Final = 8
+TASK_TRAP: Final = 16  # beside B0-B3 in `debug_hits`
 
 
 class DebugRegisters:

@@ -34,7 +34,7 @@ class Access(NamedTuple):
 
     segment: int
     base: int
-    index: int
+    scaled: int  # the index register
     scale: int
     displacement: int
     size: int
@@ -70,15 +70,21 @@ _SEGMENTS: Final = {
 _NO_ACCESS: Final = frozenset(
     ["lea", "nop", "invlpg", "prefetch", "prefetchw", "prefetcht0", "prefetcht1", "prefetcht2", "prefetchnta"]
 )
-_WRITES: Final = frozenset(["fst", "fstp", "fist", "fistp", "fisttp", "fbstp", "fnstcw", "fnstsw", "fnstenv"]) | {
-    "cmpxchg", "cmpxchg8b", "xadd", "insb", "insw", "insd", "fnsave", "fxsave", "stmxcsr", "sgdt", "sidt", "smsw", "sldt", "str", "movntq", "movntps", "movnti",
-}  # fmt: skip
+# capstone doesn't say of all of these that they write
+_WRITES: Final = frozenset(
+    [
+        *["cmpxchg", "cmpxchg8b", "xadd", "insb", "insw", "insd", "sgdt", "sidt", "smsw", "sldt", "str"],
+        *["fst", "fstp", "fist", "fistp", "fisttp", "fbstp", "fnstcw", "fnstsw", "fnstenv", "fnsave"],
+        *["fxsave", "stmxcsr", "movntq", "movntps", "movnti"],
+    ]
+)
 # size and alignment where capstone's operand size isn't the memory's: by 16- and 32-bit operand size
 _SIZES: Final = {
     "fnsave": (94, 108, 4), "frstor": (94, 108, 4), "fnstenv": (14, 28, 4), "fldenv": (14, 28, 4),
     "fxsave": (512, 512, 16), "fxrstor": (512, 512, 16), "bound": (4, 8, 4), "clflush": (1, 1, 1),
     "lgdt": (6, 6, 2), "lidt": (6, 6, 2), "sgdt": (6, 6, 2), "sidt": (6, 6, 2), "ljmp": (4, 6, 4),
-    "lcall": (4, 6, 4), "les": (4, 6, 4), "lds": (4, 6, 4), "lss": (4, 6, 4), "lfs": (4, 6, 4), "lgs": (4, 6, 4),
+    "lcall": (4, 6, 4), "les": (4, 6, 4), "lds": (4, 6, 4), "lss": (4, 6, 4),
+    "lfs": (4, 6, 4), "lgs": (4, 6, 4),
     "cmpxchg8b": (8, 8, 8),
 }  # fmt: skip
 _STRINGS: Final = ("movs", "stos", "lods", "scas", "cmps", "ins", "outs")

@@ -12,8 +12,8 @@ from emulator.compiled import Word, call3, callback, compiled, load_i64, load_u8
 from emulator.mmu.tlb import DATA
 from emulator.mmu.walk import control
 from emulator.timing.after import block_records, invlpg_operand
-from emulator.timing.checks import CHECK_SEGMENTS, CR0_PE, VM, unflat_segments
 from emulator.timing.fill import translation
+from emulator.timing.modes import CHECK_SEGMENTS, CR0_PE, VM, unflat_segments
 from emulator.timing.state import STATE_POINTER
 
 TASK_TYPES: Final = 1 << 1 | 1 << 3 | 1 << 5 | 1 << 9 | 1 << 11

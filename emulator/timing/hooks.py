@@ -28,13 +28,13 @@ from emulator.compiled import (
     store_u32,
 )
 from emulator.mmu.tlb import CODE, DATA
-from emulator.mmu.walk import CR0_PG, control, permitted, walk
+from emulator.mmu.walk import permitted
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
-from emulator.timing.after import AFTER_SEGMENT, after_effect, block_records
+from emulator.timing.after import after_effect, block_records
 from emulator.timing.causes import BRANCH
-from emulator.timing.checks import enter_block, evaluate
 from emulator.timing.charge import charge, charge_instructions, select_row
 from emulator.timing.fill import translation
+from emulator.timing.modes import enter_block, evaluate
 from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT
 
 BRANCH_NONE = 0
@@ -201,45 +201,6 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
         frame = code_frame(s, ((address + in_page) & 0xFFFFFFFF) >> 12)
         if frame >= 0:
             fetch_lines(s, frame << 12, (frame << 12) + size - in_page - 1)
-
-
-@callback(types.void(types.int64, types.int64, types.uint32, STATE_POINTER))
-def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
-    """UC_HOOK_BLOCK with all accounting off: time is one cycle an instruction, nothing is modelled."""
-    s = carray(state, (1,))[0]
-    if s.after:
-        s.after = 0
-        if evaluate(s):
-            return
-    if s.table_written:
-        s.table_written = 0
-    if must_stop(s):
-        return
-    address = address & 0xFFFFFFFF
-    page = address >> 12
-    frame = page
-    if control(s, 0) & CR0_PG:
-        frame = walk(s, page)
-        if frame < 0:
-            return
-        frame &= 0xFFFFF
-    physical = frame << 12 | (address & 0xFFF)
-    if physical >= s.ram_size:
-        return
-    index = find_block(s, address, physical, np.int64(size))
-    if index <= 0:
-        return
-    block = block_records(s)[index]
-    if s.watch & block.needs and enter_block(s, block, index):
-        return
-    s.after = AFTER_SEGMENT if block.after else 0
-    s.blocks += 1
-    s.instructions += block.count
-    s.cycles += block.count
-    s.last_block = index
-    s.last_address = address
-    s.last_size = np.int64(size)
-    s.last_physical = physical
 
 
 @compiled

@@ -119,6 +119,7 @@ STOP_DEADLINE: Final = 1
 STOP_INTERRUPT: Final = 2
 STOP_ERROR: Final = 4
 STOP_MODE: Final = 8  # checked execution begins or ends
+STOP_PAE: Final = 16
 
 # access kinds, as Unicorn numbers them (UC_MEM_*)
 READ: Final = 16
