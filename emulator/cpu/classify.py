@@ -45,7 +45,7 @@ from emulator.cpu.kinds import (
     SEGMENTS,
 )
 from emulator.cpu.mnemonics import MNEMONICS, NEEDS_OPERANDS, STRING
-from emulator.timing.modes import NEEDS_CHECKED
+from emulator.timing.modes import NEEDS_CHECKED, NEEDS_PROTECTED
 
 Operand = tuple[int, int, int, int, int]  # base, index, scale, displacement, segment
 
@@ -152,6 +152,8 @@ def segments_used(name: str, operands: str) -> int:
                 needs |= 1 << number
         if name == "xlatb":
             needs |= 0x3F
+        if "cs:[" in operands.partition(", ")[0]:
+            needs |= NEEDS_PROTECTED  # it may write through CS, which is never allowed there
     return needs
 
 

@@ -67,6 +67,7 @@ _SEGMENTS: Final = {
     x86.X86_REG_ES: ES, x86.X86_REG_CS: CS, x86.X86_REG_SS: SS,
     x86.X86_REG_DS: DS, x86.X86_REG_FS: FS, x86.X86_REG_GS: GS,
 }  # fmt: skip
+_OVERRIDES: Final = {0x26: ES, 0x2E: CS, 0x36: SS, 0x3E: DS, 0x64: FS, 0x65: GS}
 _NO_ACCESS: Final = frozenset(
     ["lea", "nop", "invlpg", "prefetch", "prefetchw", "prefetcht0", "prefetcht1", "prefetcht2", "prefetchnta"]
 )
@@ -125,7 +126,8 @@ def _operand(i: Any, name: str, operand: Any, wide: int) -> Access:
     memory = operand.mem
     base = _GENERAL.get(memory.base, -1)
     index = _GENERAL.get(memory.index, -1)
-    segment = _SEGMENTS.get(memory.segment, -1)
+    # capstone forgets an override that names the default segment of other registers, as in ds:[ebp]
+    segment = _SEGMENTS.get(memory.segment, _OVERRIDES.get(i.prefix[1], -1))
     if segment < 0:
         segment = SS if base & 7 in (ESP, EBP) and base >= 0 else DS
     size, alignment = operand.size, _alignment(name, operand.size)
@@ -170,7 +172,7 @@ def _stack(base: int, displacement: int, size: int, alignment: int, flags: int) 
 def _implicit(i: Any, name: str, wide: int) -> list[Access]:
     mask = 0xFFFF if i.addr_size == 2 else ALL
     if name == "xlatb":
-        segment = {0x26: ES, 0x2E: CS, 0x36: SS, 0x64: FS, 0x65: GS}.get(i.prefix[1], DS)
+        segment = _OVERRIDES.get(i.prefix[1], DS)
         base = EBX | (REGISTER_16 if mask == 0xFFFF else 0)
         return [Access(segment, base, EAX, 1, 0, 1, 1, mask, LOW_BYTE)]
     if name == "leave":

@@ -17,6 +17,7 @@ CHECK_ALIGNMENT: Final = 2
 CHECK_DEBUG: Final = 4
 CHECK_NESTED: Final = 8
 
+NEEDS_PROTECTED: Final = 64
 NEEDS_CHECKED: Final = 128  # every block's, to meet `watch` while checking is on
 HF_CHECKED: Final = 1 << 28
 HF_INHIBIT: Final = 8
@@ -74,6 +75,8 @@ def evaluate(s: Any) -> Any:
     if flags & NT and cr0 & CR0_PE and not flags & VM:
         wanted |= CHECK_NESTED
     s.watch = unflat & 0x3F
+    if cr0 & CR0_PE and not flags & VM:
+        s.watch |= NEEDS_PROTECTED
     return set_checks(s, wanted)
 
 
@@ -81,7 +84,7 @@ def evaluate(s: Any) -> Any:
 def set_checks(s: Any, wanted: Word) -> Any:
     """Check for `wanted` from the next block on; True if the engine must stop first."""
     s.checks = wanted
-    s.watch = (s.watch & 0x3F) | (NEEDS_CHECKED if wanted else 0)
+    s.watch = (s.watch & 0x7F) | (NEEDS_CHECKED if wanted else 0)
     hflags = load_u32(s.at_hflags)
     if (hflags & HF_CHECKED != 0) == (wanted != 0):
         return False
@@ -96,7 +99,7 @@ def set_checks(s: Any, wanted: Word) -> Any:
 @compiled
 def enter_block(s: Any, block: Any, index: Word) -> Any:
     """A block is checked, or uses a segment that isn't flat. True if the engine stops to begin checking."""
-    if s.watch & block.needs & 0x3F and not s.checks & CHECK_SEGMENTS:  # noqa: SIM102
+    if s.watch & block.needs & 0x7F and not s.checks & CHECK_SEGMENTS:  # noqa: SIM102
         if set_checks(s, s.checks | CHECK_SEGMENTS):
             return True
     if block.plan < 0:
