@@ -54,6 +54,17 @@ if TYPE_CHECKING:
 TASK_GATE = 5
 
 
+def _has_room(top: int, size: int, limit: int, high: int) -> bool:
+    """Are the `size` bytes below offset `top` inside a stack segment? (SDM vol. 3A 4.3)"""
+    first, last = top - size, top - 1
+    if high >> 10 & 1:  # expand-down
+        highest = 0xFFFFFFFF if high >> 22 & 1 else 0xFFFF
+        return (first & highest) > limit
+    if first < 0:
+        return limit in (0xFFFF, 0xFFFFFFFF) and not top  # from the very top
+    return last <= limit
+
+
 class Delivery:
     """Delivers to one processor.
 
@@ -205,13 +216,19 @@ class Delivery:
             raise Fault(GP, bad)
         if inner:
             stack_selector, stack, stack_pointer = self._inner_stack(code.dpl, extra)
+            limit, flags_high = stack.limit, stack.high
             frame = [r.selector(SS), r.general(ESP), *frame]
             if flags & VM:
                 frame = [r.selector(GS), r.selector(FS), r.selector(DS), r.selector(ES), *frame]
             base, big = stack.base, stack.high >> 22 & 1
         else:
             stack_pointer, base, big = r.general(ESP), r.base(SS), r.descriptor_flags(SS) >> 22 & 1
+            limit, flags_high = r.limit(SS), r.descriptor_flags(SS)
         mask = 0xFFFFFFFF if big else 0xFFFF
+        if not _has_room(stack_pointer & mask, width * len(frame), limit, flags_high):
+            raise Fault(SEGMENT, (stack_selector & 0xFFFC if inner else 0) | extra)
+        if offset > code.limit:
+            raise Fault(GP, extra)
         top = stack_pointer
         for value in frame:
             top = (top & ~mask) | ((top - width) & mask)

@@ -43,7 +43,7 @@ from emulator.mmu.walk import (
     walk,
 )
 from emulator.timing.access import evict, flush_soft_tlb
-from emulator.timing.after import after_effect
+from emulator.timing.after import AFTER_SEGMENT, after_effect
 from emulator.timing.state import FETCH, STATE_POINTER, WRITE
 
 FILL: Final = np.dtype([("physical", "i8"), ("permissions", "i4"), ("padding", "i4")])
@@ -143,7 +143,8 @@ def on_fill(engine: Any, address: Any, kind: Any, result: Any, state: Any) -> An
     out = carray(result, (1,))[0]
     s.fills += 1
     if kind == FETCH and s.after:
-        after_effect(s)  # the fetch belongs to the next block: MOV CR3 and INVLPG come first
+        after_effect(s)
+        s.after = AFTER_SEGMENT  # the fetch belongs to the next block: MOV CR3 and INVLPG come first
     page = (address & 0xFFFFFFFF) >> 12
     side = CODE if kind == FETCH else DATA
     write = kind == WRITE

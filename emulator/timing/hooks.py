@@ -28,12 +28,13 @@ from emulator.compiled import (
     store_u32,
 )
 from emulator.mmu.tlb import CODE, DATA
-from emulator.mmu.walk import CR0_PG, control, permitted, walk
+from emulator.mmu.walk import permitted
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
 from emulator.timing.after import after_effect, block_records
 from emulator.timing.causes import BRANCH, DEVICE
 from emulator.timing.charge import charge, charge_instructions, select_row
 from emulator.timing.fill import translation
+from emulator.timing.modes import enter_block, evaluate
 from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT
 
 BRANCH_NONE = 0
@@ -61,6 +62,9 @@ def must_stop(s: Any) -> Any:
     ):
         s.stop |= STOP_INTERRUPT
     else:
+        return False
+    if s.debug_hits:
+        s.stop = 0  # a debug trap of the last instruction comes first
         return False
     call1(s.stop_function, s.engine)
     return True
@@ -138,6 +142,8 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     size = np.int64(size)
     if s.after:
         after_effect(s)
+        if evaluate(s):
+            return
     if s.table_written:
         s.table_written = 0
         s.table_flushes += 1
@@ -158,9 +164,11 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     index = find_block(s, address, physical, size)
     if index <= 0:
         return
+    block = block_records(s)[index]
+    if s.watch & block.needs and enter_block(s, block, index):
+        return
     if s.last_branch:
         resolve_branch(s, address)
-    block = block_records(s)[index]
     select_row(s, np.int64(block.symbol), load_u32(s.at_hflags) & 3)
     cost: Word = np.int64(block.cost256)
     if block.rep_offset == 0 and s.last_rep == address:
@@ -193,41 +201,6 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
         frame = code_frame(s, ((address + in_page) & 0xFFFFFFFF) >> 12)
         if frame >= 0:
             fetch_lines(s, frame << 12, (frame << 12) + size - in_page - 1)
-
-
-@callback(types.void(types.int64, types.int64, types.uint32, STATE_POINTER))
-def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
-    """UC_HOOK_BLOCK with all accounting off: time is one cycle an instruction, nothing is modelled."""
-    s = carray(state, (1,))[0]
-    if s.after:
-        after_effect(s)
-    if s.table_written:
-        s.table_written = 0
-    if must_stop(s):
-        return
-    address = address & 0xFFFFFFFF
-    page = address >> 12
-    frame = page
-    if control(s, 0) & CR0_PG:
-        frame = walk(s, page)
-        if frame < 0:
-            return
-        frame &= 0xFFFFF
-    physical = frame << 12 | (address & 0xFFF)
-    if physical >= s.ram_size:
-        return
-    index = find_block(s, address, physical, np.int64(size))
-    if index <= 0:
-        return
-    block = block_records(s)[index]
-    s.blocks += 1
-    s.instructions += block.count
-    s.cycles += block.count
-    s.after = block.after
-    s.last_block = index
-    s.last_address = address
-    s.last_size = np.int64(size)
-    s.last_physical = physical
 
 
 @compiled

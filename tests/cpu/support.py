@@ -275,6 +275,7 @@ class Guest:
         if self.paging:
             pieces[TABLES] = self._page_tables()
         enter_user = f"""
+            mov ax, {DATA3}; mov ds, ax; mov es, ax; mov fs, ax; mov gs, ax; mov eax, 0
             push {DATA3}; push {stack_of(3):#x}; push {self.user_flags:#x}
             push {CODE3}; push {USER:#x}; iretd
         """
