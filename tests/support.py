@@ -82,6 +82,7 @@ def uncompiled(module: ModuleType, *used: str) -> ModuleType:
     replaced = {name: uncompiled(importlib.import_module(name)) for name in used}
     with (
         mock.patch("emulator.compiled.compiled", lambda function: function),
+        mock.patch("emulator.compiled.inlined", lambda function: function),
         mock.patch.dict(sys.modules, replaced),
     ):
         spec.loader.exec_module(copy)

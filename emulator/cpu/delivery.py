@@ -54,15 +54,11 @@ if TYPE_CHECKING:
 TASK_GATE = 5
 
 
-def _has_room(top: int, size: int, limit: int, high: int) -> bool:
-    """Are the `size` bytes below offset `top` inside a stack segment? (SDM vol. 3A 4.3)"""
-    first, last = top - size, top - 1
+def _in_segment(offset: int, size: int, limit: int, high: int) -> bool:
+    """Are `size` bytes at an offset inside a stack segment? (SDM vol. 3A 4.3)"""
     if high >> 10 & 1:  # expand-down
-        highest = 0xFFFFFFFF if high >> 22 & 1 else 0xFFFF
-        return (first & highest) > limit
-    if first < 0:
-        return limit in (0xFFFF, 0xFFFFFFFF) and not top  # from the very top
-    return last <= limit
+        return offset > limit and offset + size - 1 <= (0xFFFFFFFF if high >> 22 & 1 else 0xFFFF)
+    return limit == 0xFFFFFFFF or offset + size - 1 <= limit
 
 
 class Delivery:
@@ -225,8 +221,9 @@ class Delivery:
             stack_pointer, base, big = r.general(ESP), r.base(SS), r.descriptor_flags(SS) >> 22 & 1
             limit, flags_high = r.limit(SS), r.descriptor_flags(SS)
         mask = 0xFFFFFFFF if big else 0xFFFF
-        if not _has_room(stack_pointer & mask, width * len(frame), limit, flags_high):
-            raise Fault(SEGMENT, (stack_selector & 0xFFFC if inner else 0) | extra)
+        for slot in range(1, len(frame) + 1):
+            if not _in_segment((stack_pointer - width * slot) & mask, width, limit, flags_high):
+                raise Fault(SEGMENT, (stack_selector & 0xFFFC if inner else 0) | extra)
         if offset > code.limit:
             raise Fault(GP, extra)
         top = stack_pointer
