@@ -22,7 +22,6 @@ from emulator.compiled import (
     compiled,
     inlined,
     load_i64,
-    load_u8,
     load_u32,
     store_u8,
     store_u32,
@@ -226,8 +225,8 @@ def crossing(s: Any, linear: Word, write: bool) -> None:
 
 @compiled
 def table_frame(s: Any, physical: Word) -> Any:
-    """Does this physical address lie in a frame that a page walk has read?"""
-    return 0 <= physical < s.ram_size and load_u8(s.table_frames + (physical >> 12)) != 0
+    """Has a page walk read this frame since the soft TLB was last empty?"""
+    return 0 <= physical < s.ram_size and load_i64(s.table_frames + 8 * (physical >> 12)) == s.epoch
 
 
 @compiled
@@ -278,7 +277,7 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
     if line != s.last_data_line:
         access(s, linear + size - 1, write)
         s.last_data_line = line
-    if load_u8(s.table_frames + frame):
+    if load_i64(s.table_frames + 8 * frame) == s.epoch:
         s.last_data_line = -1  # a write to this line must come here, even after a read of it
         if write:
             s.table_written = 1
