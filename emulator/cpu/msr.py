@@ -14,6 +14,9 @@ IA32_SYSENTER_ESP: Final = 0x175
 IA32_SYSENTER_EIP: Final = 0x176
 IA32_MCG_CAP: Final = 0x179
 IA32_MCG_STATUS: Final = 0x17A
+IA32_CLOCK_MODULATION: Final = 0x19A
+IA32_THERM_INTERRUPT: Final = 0x19B
+IA32_THERM_STATUS: Final = 0x19C
 IA32_MISC_ENABLE: Final = 0x1A0
 IA32_PAT: Final = 0x277
 IA32_MTRR_DEF_TYPE: Final = 0x2FF
@@ -24,6 +27,7 @@ FEATURE_SEP: Final = 1 << 11
 FEATURE_MTRR: Final = 1 << 12
 FEATURE_MCA: Final = 1 << 14
 FEATURE_PAT: Final = 1 << 16
+FEATURE_ACPI: Final = 1 << 22  # thermal monitor and clock modulation registers
 
 _SYSENTER: Final = {
     IA32_SYSENTER_CS: "sysenter_cs",
@@ -68,6 +72,8 @@ class Msrs:
             self._stored[IA32_PAT] = 0x0007040600070406
         if features & FEATURE_MCA:
             self._stored |= {IA32_MCG_CAP: 0, IA32_MCG_STATUS: 0}
+        if features & FEATURE_ACPI:
+            self._stored |= {IA32_CLOCK_MODULATION: 0, IA32_THERM_INTERRUPT: 0, IA32_THERM_STATUS: 0}
         if pentium4:
             self._stored[IA32_MISC_ENABLE] = 1  # fast strings
 
