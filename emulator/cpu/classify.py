@@ -36,6 +36,7 @@ from emulator.cpu.kinds import (
     INTERCEPT_OUTS,
     INTERCEPT_RDMSR,
     INTERCEPT_RDPMC,
+    INTERCEPT_SYSCALL,
     INTERCEPT_SYSENTER,
     INTERCEPT_WRMSR,
     REGISTER_16,
@@ -99,6 +100,8 @@ def classify(mnemonic: str, operands: str) -> Instruction:
         intercept = INTERCEPT_MOV_TO_DR if write else INTERCEPT_MOV_FROM_DR
     elif name == "int1":
         intercept = INTERCEPT_INT1
+    elif name == "syscall":
+        intercept = INTERCEPT_SYSCALL
     branch = BRANCH_FAR if name in ("syscall", "sysret") else _BRANCH.get(kind, BRANCH_NONE)
     return Instruction(
         kind=kind,

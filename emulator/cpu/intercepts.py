@@ -3,6 +3,8 @@
     RDMSR, WRMSR           unknown registers are #GP(0)                   (SDM vol. 2B)
     IN, OUT, INS, OUTS     CPL > IOPL or VM86: the I/O bitmap of the TSS  (SDM vol. 1, 13.5)
     SYSENTER               with a null SYSENTER_CS it is #GP(0)
+    SYSCALL                #UD: only AMD's and later processors have it
+    INT1 (F1)              #DB, a trap whose gate's DPL isn't looked at
 
 When such an instruction is decoded, an address hook is put on it and its block is translated again.
 The hook looks at the bytes, since another address space may have other code there.
@@ -12,13 +14,15 @@ from typing import Final
 
 from emulator.cpu import layout
 from emulator.cpu.decode import DecodedBlock
-from emulator.cpu.exceptions import GP, Fault
+from emulator.cpu.exceptions import DB, GP, UD, Fault
 from emulator.cpu.kinds import (
     INTERCEPT_IN,
     INTERCEPT_INS,
+    INTERCEPT_INT1,
     INTERCEPT_OUT,
     INTERCEPT_OUTS,
     INTERCEPT_RDMSR,
+    INTERCEPT_SYSCALL,
     INTERCEPT_SYSENTER,
     INTERCEPT_WRMSR,
 )
@@ -27,8 +31,9 @@ from emulator.cpu.registers import EAX, ECX, EDX, IOPL, VM
 from emulator.timing.system_access import physical_address, system_read
 
 PORT_KINDS: Final = frozenset({INTERCEPT_IN, INTERCEPT_OUT, INTERCEPT_INS, INTERCEPT_OUTS})
-MSR_KINDS: Final = frozenset({INTERCEPT_RDMSR, INTERCEPT_WRMSR})
+ALWAYS: Final = frozenset({INTERCEPT_RDMSR, INTERCEPT_WRMSR, INTERCEPT_SYSCALL, INTERCEPT_INT1})
 TSS_IO_MAP_BASE: Final = 102
+TSS_32BIT: Final = 1 << 11  # of the descriptor's type; a 16-bit TSS has no bitmap
 PREFIXES: Final = frozenset(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0")
 WIDE: Final = 0x66
 
@@ -56,7 +61,7 @@ class Intercepts:
     def _needed(self, kind: int) -> bool:
         if kind in PORT_KINDS:
             return self._ports_checked()
-        if kind in MSR_KINDS:
+        if kind in ALWAYS:
             return True
         return kind == INTERCEPT_SYSENTER and not self.processor.state.sysenter_cs & 0xFFFC
 
@@ -84,6 +89,10 @@ class Intercepts:
                 self._write_msr(linear, length + 2)
             elif opcode == b"\x0f\x34" and not self.processor.state.sysenter_cs & 0xFFFC:
                 raise Fault(GP)
+            elif opcode == b"\x0f\x05":
+                raise Fault(UD)
+            elif opcode[:1] == b"\xf1":
+                self.processor.trap_in_hook(linear, length + 1, DB)
         except Fault as fault:
             self.processor.raise_in_hook(linear, fault)
 
@@ -108,7 +117,7 @@ class Intercepts:
             return
         _, base, limit = self.processor.registers.table(layout.TR)
         state = self.processor.state.array
-        if limit < TSS_IO_MAP_BASE + 1:
+        if limit < TSS_IO_MAP_BASE + 1 or not self.processor.registers.task_flags & TSS_32BIT:
             raise Fault(GP)
         offset = self._system_read(state, base + TSS_IO_MAP_BASE) + (port >> 3)
         if offset + 1 > limit:

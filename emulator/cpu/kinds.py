@@ -42,6 +42,7 @@ INTERCEPT_MOV_TO_DR: Final = 8
 INTERCEPT_MOV_FROM_DR: Final = 9
 INTERCEPT_INT1: Final = 10  # an invalid instruction in Unicorn
 INTERCEPT_SYSENTER: Final = 11  # Unicorn doesn't refuse it when SYSENTER_CS is null
+INTERCEPT_SYSCALL: Final = 12  # #UD on these processors, a NOP in Unicorn
 
 # Segments of a memory operand, in the order of their encoding.
 SEGMENTS: Final = {"es": 0, "cs": 1, "ss": 2, "ds": 3, "fs": 4, "gs": 5}

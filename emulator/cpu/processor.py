@@ -233,7 +233,17 @@ class Processor:
         r.eip = (linear - r.base(CS)) & 0xFFFFFFFF
         if fault.vector == PF:
             r.set_control(2, fault.linear)
-        self._deliver(fault.vector, fault.error, self.costs.exception_entry)
+        error = fault.error if fault.vector in WITH_ERROR_CODE else None
+        self._deliver(fault.vector, error, self.costs.exception_entry)
+        self.engine.jump(r.eip)
+
+    def trap_in_hook(self, linear: int, length: int, vector: int) -> None:
+        """Deliver a trap of the instruction at `linear`, from its address hook: it points behind it."""
+        r = self.registers
+        after = (linear + length) & 0xFFFFFFFF
+        self.blocks.unretire(after)
+        r.eip = (after - r.base(CS)) & 0xFFFFFFFF
+        self._deliver(vector, None, self.costs.exception_entry)
         self.engine.jump(r.eip)
 
     def skip_in_hook(self, linear: int, length: int) -> None:
