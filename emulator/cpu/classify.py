@@ -38,6 +38,7 @@ from emulator.cpu.kinds import (
     INTERCEPT_RDMSR,
     INTERCEPT_RDPMC,
     INTERCEPT_SIMD,
+    INTERCEPT_SYSCALL,
     INTERCEPT_SYSENTER,
     INTERCEPT_WRMSR,
     REGISTER_16,
@@ -105,6 +106,8 @@ def classify(mnemonic: str, operands: str) -> Instruction:
         intercept = INTERCEPT_MOV_TO_DR if write else INTERCEPT_MOV_FROM_DR
     elif name == "int1":
         intercept = INTERCEPT_INT1
+    elif name == "syscall":
+        intercept = INTERCEPT_SYSCALL
     elif kind in ("sse", "mmx", "unknown", "clflush", "mfence", "lfence") or name in ("movnti", "fisttp"):
         intercept = INTERCEPT_SIMD
     far = _far(operands) if kind in ("jmp_far", "call_far") else 0

@@ -6,6 +6,7 @@
     MOV DRn, INT1, RDPMC   the debug registers are ours; the others are #UD in Unicorn
     JMP, CALL far          to a task gate or a TSS (compiled: `timing.far`)
     SSE2, SSE3 ...         #UD if the profile's processor lacks it
+    SYSCALL                #UD: only AMD's and later processors have it
 
 When such an instruction is decoded, an address hook is put on it and its block is translated again.
 The hook looks at the bytes, since another address space may have other code there.
@@ -30,6 +31,7 @@ from emulator.cpu.kinds import (
     INTERCEPT_RDPMC,
     INTERCEPT_SEGMENT,
     INTERCEPT_SIMD,
+    INTERCEPT_SYSCALL,
     INTERCEPT_SYSENTER,
     INTERCEPT_WRMSR,
 )
@@ -48,9 +50,11 @@ ALWAYS: Final = frozenset(COMPILED) | {
     INTERCEPT_MOV_FROM_DR,
     INTERCEPT_INT1,
     INTERCEPT_RDPMC,
+    INTERCEPT_SYSCALL,
 }
 CR4_PCE: Final = 1 << 8
 TSS_IO_MAP_BASE: Final = 102
+TSS_32BIT: Final = 1 << 11  # of the descriptor's type; a 16-bit TSS has no bitmap
 PREFIXES: Final = frozenset(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0")
 WIDE: Final = 0x66
 
@@ -117,7 +121,7 @@ class Intercepts:
                 self.processor.trap_in_hook(linear, length + 1)
             elif opcode == b"\x0f\x34" and not self.processor.state.sysenter_cs & 0xFFFC:
                 raise Fault(GP)
-            elif self._lacks(code):
+            elif opcode == b"\x0f\x05" or self._lacks(code):
                 raise Fault(UD)
         except Fault as fault:
             self.processor.raise_in_hook(linear, fault)
@@ -143,7 +147,7 @@ class Intercepts:
             return
         _, base, limit = self.processor.registers.table(layout.TR)
         state = self.processor.state.array
-        if limit < TSS_IO_MAP_BASE + 1:
+        if limit < TSS_IO_MAP_BASE + 1 or not self.processor.registers.task_flags & TSS_32BIT:
             raise Fault(GP)
         offset = self._system_read(state, base + TSS_IO_MAP_BASE) + (port >> 3)
         if offset + 1 > limit:
