@@ -94,7 +94,8 @@ STATE: Final = np.dtype(
 BLOCK: Final = np.dtype(
     [(name, "i4") for name in (
         "size", "alternative", "count", "cost256", "extra", "extras", "branch", "after", "symbol", "sync",
-        "counter", "rep_offset", "rep_next256", "base", "index", "scale", "displacement", "segment", "stamp", "stamps",
+        "counter", "rep_offset", "rep_next256", "base", "index", "scale", "displacement", "segment",
+        "stamp", "stamps",
     )] + [("target", "i8"), ("fetched", "i8")]
 )  # fmt: skip
 # An RDTSC in a block: where it is, and what the block charges for the instructions behind it.
