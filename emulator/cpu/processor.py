@@ -37,7 +37,7 @@ from emulator.timing.causes import INTERRUPT
 from emulator.timing.costs import Costs
 from emulator.timing.fill import FAULT_PAGE, FAULT_UNMAPPED_FETCH
 from emulator.timing.schema import Profile
-from emulator.timing.state import FETCH, STOP_DEADLINE, STOP_ERROR, STOP_INTERRUPT, StateView
+from emulator.timing.state import FETCH, STOP_DEADLINE, STOP_ERROR, STOP_INTERRUPT, STOP_RESUME, StateView
 from emulator.timing.system_access import (
     charge_cause,
     control_3_changed,
@@ -308,6 +308,8 @@ class Processor:
                 continue
             if status != UC_ERR_OK:
                 raise self._engine_error(status)
+            if s.stop == STOP_RESUME:
+                continue
             if s.stop & STOP_INTERRUPT:
                 return Stop.INTERRUPT
             if s.stop & (STOP_DEADLINE | STOP_ERROR):

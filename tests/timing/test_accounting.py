@@ -122,6 +122,20 @@ def test_without_accounting_the_guest_sees_the_same(name: str, program: str) -> 
     assert np.array_equal(modelled.machine.ram.bytes, plain.machine.ram.bytes)
 
 
+@profiles
+@pytest.mark.parametrize("padding", range(4))
+def test_code_that_rewrites_its_own_block_is_counted_once(name: str, padding: int) -> None:
+    """The engine begins such a block again at the store; an unaligned one must not silence the memory hooks."""
+    found = []
+    for target in ("there", "elsewhere"):
+        made = rig(name)
+        program = f"{BEGIN} {padding * 'nop;'} lea esi, [{target}]; mov dword ptr [esi + 1], 1; nop; there: mov eax, 1;"
+        loop = "mov ecx, 100; again: mov eax, [0x5000]; dec ecx; jnz again;"
+        made.run(f"{program} {loop} {EXIT} elsewhere: mov eax, 1;")
+        found.append((made.machine.instructions, made.machine.state.reads, made.machine.state.writes))
+    assert found[0] == found[1]
+
+
 # -- exact counts of TLB misses
 
 
