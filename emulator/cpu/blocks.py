@@ -49,6 +49,7 @@ class BlockStore:
         s.block_stamps = int(self._stamps.ctypes.data)
         s.block_table = int(self._table.ctypes.data)
         s.decode_function = engine.callback(self._decode)
+        s.unretire_function = engine.callback(lambda linear, _b, _c: self._unretire(linear))
 
     def code(self, address: int, physical: int, size: int) -> bytes:
         """The bytes of a block, which may cross into another page."""
@@ -165,6 +166,10 @@ class BlockStore:
         for cause, cycles in extras:
             charge_cause(s.array, cause, -cycles)
         s.instructions -= count
+
+    def _unretire(self, linear_eip: int) -> int:
+        self.unretire(linear_eip)
+        return 0
 
     @staticmethod
     def _cut(block: DecodedBlock, offset: int) -> Cut:

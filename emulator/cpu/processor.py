@@ -47,6 +47,7 @@ from emulator.timing.state import (
     STOP_INTERRUPT,
     STOP_MODE,
     STOP_PAE,
+    STOP_RESUME,
     StateView,
 )
 from emulator.timing.system_access import (
@@ -340,7 +341,7 @@ class Processor:
                 raise engine_error(status, self)
             if s.stop & STOP_PAE:
                 raise no_pae(self)
-            if s.stop == STOP_MODE:
+            if s.stop in (STOP_MODE, STOP_RESUME):
                 continue
             if s.stop & STOP_INTERRUPT:
                 return Stop.INTERRUPT

@@ -142,7 +142,7 @@ def on_fill(engine: Any, address: Any, kind: Any, result: Any, state: Any) -> An
     s = carray(state, (1,))[0]
     out = carray(result, (1,))[0]
     s.fills += 1
-    if kind == FETCH and s.after:
+    if kind == FETCH and s.after and not s.rewritten:
         after_effect(s)
         s.after = AFTER_SEGMENT  # the fetch belongs to the next block: MOV CR3 and INVLPG come first
     page = (address & 0xFFFFFFFF) >> 12

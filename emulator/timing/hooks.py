@@ -34,7 +34,7 @@ from emulator.timing.causes import BRANCH, DEVICE
 from emulator.timing.charge import charge, charge_instructions, select_row
 from emulator.timing.fill import translation
 from emulator.timing.modes import enter_block, evaluate
-from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT
+from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT, STOP_RESUME
 
 BRANCH_NONE = 0
 BRANCH_CONDITIONAL = 1
@@ -47,6 +47,9 @@ BRANCH_FAR = 7
 
 EFLAGS_IF = 0x200
 HFLAGS_INHIBIT_IRQ = 0x8
+
+REWRITTEN = 1  # the running block has stored into itself
+STORING = 2  # that store runs once more, alone
 
 
 @inlined
@@ -133,12 +136,37 @@ def charge_extras(s: Any, first: Word, count: Word) -> None:
         charge(s, np.int64(extras[i].cause), np.int64(extras[i].cycles))
 
 
+@compiled
+def resume_rewritten(s: Any, address: Word) -> Any:
+    """A store into its own block makes the engine begin again with the store, alone. True: leave the engine.
+
+    What it cut off is taken back; the store has been modelled. Then the engine must be left once: if the
+    store was unaligned, it gives no more memory hooks before.
+    """
+    if s.rewritten == REWRITTEN:
+        s.rewritten = 0
+        if s.last_address <= address < s.last_address + s.last_size:
+            call3(s.unretire_function, address, 0, 0)
+            s.rewritten = STORING
+            s.saved_reads = s.reads
+            s.saved_writes = s.writes
+        return False
+    s.rewritten = 0
+    s.reads = s.saved_reads
+    s.writes = s.saved_writes
+    s.stop |= STOP_RESUME
+    call1(s.stop_function, s.engine)
+    return True
+
+
 @callback(types.void(types.int64, types.int64, types.uint32, STATE_POINTER))
 def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_BLOCK: charge one basic block at its entry."""
     s = carray(state, (1,))[0]
     address = address & 0xFFFFFFFF
     size = np.int64(size)
+    if s.rewritten and resume_rewritten(s, address):
+        return
     if s.after:
         after_effect(s)
         if evaluate(s):
@@ -147,7 +175,7 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
         s.table_written = 0
         s.table_flushes += 1
         flush_soft_tlb(s)
-    if must_stop(s):
+    if not s.rewritten and must_stop(s):
         return
     page = address >> 12
     frame = s.last_code_frame
@@ -277,6 +305,10 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
     if line != s.last_data_line:
         access(s, linear + size - 1, write)
         s.last_data_line = line
+    if load_u8(s.code_frames + frame):
+        s.last_data_writable = 0  # every store to it must come here
+        if write and not s.rewritten and physical < s.last_physical + s.last_size and last >= s.last_physical:
+            s.rewritten = REWRITTEN
     if load_i64(s.table_frames + 8 * frame) == s.epoch:
         s.last_data_line = -1  # a write to this line must come here, even after a read of it
         if write:

@@ -33,13 +33,13 @@ SCALARS: Final = (
     "at_ldt", "at_tr", "at_idt", "at_old_exception", "at_is_int", "at_skip_sync", "stop_function",
     "control_function", "flush_control",
     # Python callbacks for rare events
-    "decode_function", "implicit_function", "verify_function", "verify_every", "verify_left",
+    "decode_function", "unretire_function", "implicit_function", "verify_function", "verify_every", "verify_left",
     # requests between callbacks and the run loop
     "stop", "interrupt_pending", "after", "accounting",
     "fault", "fault_error", "fault_kind",
     # memory
     "ram", "ram_size", "reverse_map", "table_frames", "code_frames", "write_epochs", "epoch",
-    "table_written", "code_written",
+    "table_written", "code_written", "rewritten", "saved_reads", "saved_writes",
     # the block that runs
     "block_table", "block_records", "block_extras", "block_stamps", "last_block", "last_address", "last_size",
     "last_physical", "last_end", "last_branch", "last_rep", "last_cost256",
@@ -122,6 +122,7 @@ STOP_INTERRUPT: Final = 2
 STOP_ERROR: Final = 4
 STOP_MODE: Final = 8  # checked execution begins or ends
 STOP_PAE: Final = 16
+STOP_RESUME: Final = 32  # only to begin anew at the same place
 
 # access kinds, as Unicorn numbers them (UC_MEM_*)
 READ: Final = 16
