@@ -15,7 +15,7 @@ from typing import Final
 
 from emulator.cpu import layout
 from emulator.cpu.decode import DecodedBlock
-from emulator.cpu.exceptions import GP, UD, Fault
+from emulator.cpu.exceptions import GP, PF, UD, Fault
 from emulator.cpu.features import lacks
 from emulator.cpu.kinds import (
     INTERCEPT_FAR,
@@ -33,6 +33,7 @@ from emulator.cpu.kinds import (
     INTERCEPT_SYSENTER,
     INTERCEPT_WRMSR,
 )
+from emulator.cpu.operand_plan import operand_address, plan_block
 from emulator.cpu.processor import is_pentium4
 from emulator.cpu.registers import EAX, ECX, EDX, HF_CS32, IOPL, VM
 from emulator.timing.far import on_far, on_segment_loaded
@@ -50,7 +51,8 @@ ALWAYS: Final = frozenset(COMPILED) | {
 }
 CR4_PCE: Final = 1 << 8
 TSS_IO_MAP_BASE: Final = 102
-PREFIXES: Final = frozenset(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0")
+PREFIX_BYTES: Final = b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0"
+PREFIXES: Final = frozenset(PREFIX_BYTES)
 WIDE: Final = 0x66
 
 
@@ -83,7 +85,8 @@ class Intercepts:
         if kind in ALWAYS:
             return True
         if kind == INTERCEPT_SIMD:
-            return self._lacks(self._bytes(at, 15))
+            code = self._bytes(at, 15)
+            return self._lacks(code) or code.lstrip(PREFIX_BYTES)[:2] == b"\x0f\xae"  # CLFLUSH, perhaps
         return kind == INTERCEPT_SYSENTER and not self.processor.state.sysenter_cs & 0xFFFC
 
     def _ports_checked(self) -> bool:
@@ -118,6 +121,8 @@ class Intercepts:
                 raise Fault(GP)
             elif self._lacks(code):
                 raise Fault(UD)
+            elif opcode == b"\x0f\xae" and code[length + 2] >> 3 & 7 == 7 and code[length + 2] < 0xC0:
+                self._flush_line(linear, code)
         except Fault as fault:
             self.processor.raise_in_hook(linear, fault)
 
@@ -170,6 +175,18 @@ class Intercepts:
         else:
             processor.registers.set_general(register, processor.debug.read(number))
         processor.skip_in_hook(linear, length)
+
+    def _flush_line(self, linear: int, code: bytes) -> None:
+        """CLFLUSH, which Unicorn lacks: it touches the line as a load does, and changes nothing."""
+        processor, registers = self.processor, self.processor.registers
+        bits = 32 if registers.hflags & HF_CS32 else 16
+        plan = plan_block(code, bits)[0]
+        access = plan.accesses[0]
+        address = operand_address(access, registers) + registers.base(access.segment)
+        value = int(system_read(processor.state.array, address & 0xFFFFFFFF, 1, registers.cpl == 3))
+        if value < 0:
+            raise Fault(PF, -1 - value, address & 0xFFFFFFFF)
+        processor.skip_in_hook(linear, plan.length)
 
     def _read_counter(self, linear: int, length: int) -> None:
         """RDPMC: the counters exist and stand still."""
