@@ -33,6 +33,7 @@ from emulator.cpu.kinds import (
     INTERCEPT_SYSENTER,
     INTERCEPT_WRMSR,
 )
+from emulator.cpu.msr import IA32_TSC
 from emulator.cpu.operand_plan import operand_address, plan_block
 from emulator.cpu.processor import is_pentium4
 from emulator.cpu.registers import EAX, ECX, EDX, HF_CS32, IOPL, VM
@@ -61,7 +62,7 @@ class Intercepts:
 
     def __init__(self, processor: "ProcessorLike") -> None:
         self.processor = processor
-        self._installed: set[int] = set()
+        self._installed: set[tuple[int, int]] = set()
         processor.blocks.prepare = self.prepare
 
     def prepare(self, address: int, block: DecodedBlock) -> bool:
@@ -69,11 +70,13 @@ class Intercepts:
         new = False
         for offset, kind in block.intercepts:
             at = (address + offset) & 0xFFFFFFFF
-            if at in self._installed or not self._needed(kind, at):
+            compiled = COMPILED.get(kind)
+            key = at, kind if compiled else 0
+            if key in self._installed or not self._needed(kind, at):
                 continue
-            self._installed.add(at)
-            if kind in COMPILED:
-                self.processor.engine.on_compiled_code(at, COMPILED[kind].address)
+            self._installed.add(key)
+            if compiled:
+                self.processor.engine.on_compiled_code(at, compiled.address)
             else:
                 self.processor.engine.on_code(at, self._before)
             new = True
@@ -202,16 +205,21 @@ class Intercepts:
 
     def _read_msr(self, linear: int, length: int) -> None:
         processor = self.processor
-        value = processor.read_msr(self._privileged_index())
+        index = self._privileged_index()
+        processor.read_msr(index)  # or #GP
+        processor.skip_in_hook(linear, length)  # the time that it may read excludes the rest of the block
+        value = processor.read_msr(index)
         processor.registers.set_general(EAX, value)
         processor.registers.set_general(EDX, value >> 32)
-        processor.skip_in_hook(linear, length)
 
     def _write_msr(self, linear: int, length: int) -> None:
         processor, registers = self.processor, self.processor.registers
         index = self._privileged_index()
-        processor.write_msr(index, registers.general(EDX) << 32 | registers.general(EAX))
+        value = registers.general(EDX) << 32 | registers.general(EAX)
+        processor.write_msr(index, value)
         processor.skip_in_hook(linear, length)
+        if index == IA32_TSC:
+            processor.write_msr(index, value)  # again: from here on, without the rest of the block
 
     def _privileged_index(self) -> int:
         if self.processor.registers.cpl or self.processor.registers.system_flags & VM:

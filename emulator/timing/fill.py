@@ -172,4 +172,6 @@ def on_fill(engine: Any, address: Any, kind: Any, result: Any, state: Any) -> An
         if not s.accounting:
             writable = write or (writable and rights & RIGHT_DIRTY != 0)
         out.permissions = grant_data(s, page, frame, writable, user)
+    if control(s, 0) & CR0_PG:
+        walk(s, page)  # marks the tables in the epoch of the new entry, which a flush above may have begun
     return True

@@ -22,7 +22,6 @@ from emulator.compiled import (
     compiled,
     inlined,
     load_i64,
-    load_u8,
     load_u32,
     store_u8,
     store_u32,
@@ -31,7 +30,7 @@ from emulator.mmu.tlb import CODE, DATA
 from emulator.mmu.walk import permitted
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
 from emulator.timing.after import after_effect, block_records
-from emulator.timing.causes import BRANCH
+from emulator.timing.causes import BRANCH, DEVICE
 from emulator.timing.charge import charge, charge_instructions, select_row
 from emulator.timing.fill import translation
 from emulator.timing.modes import enter_block, evaluate
@@ -226,8 +225,8 @@ def crossing(s: Any, linear: Word, write: bool) -> None:
 
 @compiled
 def table_frame(s: Any, physical: Word) -> Any:
-    """Does this physical address lie in a frame that a page walk has read?"""
-    return 0 <= physical < s.ram_size and load_u8(s.table_frames + (physical >> 12)) != 0
+    """Has a page walk read this frame since the soft TLB was last empty?"""
+    return 0 <= physical < s.ram_size and load_i64(s.table_frames + 8 * (physical >> 12)) == s.epoch
 
 
 @compiled
@@ -254,10 +253,15 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
         sample(s, physical, np.int64(size))
     last = physical + size - 1
     line = last >> s.l1d_shift
-    if line == s.last_data_line and physical >> s.l1d_shift == line and (not write or s.last_data_writable):
+    if (
+        line == s.last_data_line
+        and physical >> s.l1d_shift == line
+        and (s.last_data_writable if write else s.last_data_loaded)
+    ):
         return  # the same line again, by the same page: youngest everywhere
     if physical >= s.ram_size:
         s.outside_ram += 1
+        charge(s, DEVICE, s.uncached_cost)
         return
     frame = physical >> 12
     known = load_i64(s.reverse_map + 8 * frame)
@@ -273,7 +277,7 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
     if line != s.last_data_line:
         access(s, linear + size - 1, write)
         s.last_data_line = line
-    if load_u8(s.table_frames + frame):
+    if load_i64(s.table_frames + 8 * frame) == s.epoch:
         s.last_data_line = -1  # a write to this line must come here, even after a read of it
         if write:
             s.table_written = 1

@@ -7,7 +7,7 @@ from numba import carray, types
 
 from emulator.compiled import callback
 from emulator.mmu.walk import CR0_PG, control, walk
-from emulator.timing.after import AFTER_SEGMENT, block_records
+from emulator.timing.after import after_effect, block_records
 from emulator.timing.hooks import find_block, must_stop
 from emulator.timing.modes import enter_block, evaluate
 from emulator.timing.state import STATE_POINTER
@@ -18,7 +18,7 @@ def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_BLOCK with all accounting off: time is one cycle an instruction, nothing is modelled."""
     s = carray(state, (1,))[0]
     if s.after:
-        s.after = 0
+        after_effect(s)
         if evaluate(s):
             return
     if s.table_written:
@@ -42,7 +42,7 @@ def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
     block = block_records(s)[index]
     if s.watch & block.needs and enter_block(s, block, index):
         return
-    s.after = AFTER_SEGMENT if block.after else 0
+    s.after = block.after
     s.blocks += 1
     s.instructions += block.count
     s.cycles += block.count
