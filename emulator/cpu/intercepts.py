@@ -34,7 +34,7 @@ from emulator.cpu.kinds import (
     INTERCEPT_WRMSR,
 )
 from emulator.cpu.msr import IA32_TSC
-from emulator.cpu.operand_plan import operand_address, plan_block
+from emulator.cpu.operands import decode_at_eip, linear_address
 from emulator.cpu.processor import is_pentium4
 from emulator.cpu.registers import EAX, ECX, EDX, HF_CS32, IOPL, VM
 from emulator.timing.far import on_far, on_segment_loaded
@@ -52,6 +52,7 @@ ALWAYS: Final = frozenset(COMPILED) | {
 }
 CR4_PCE: Final = 1 << 8
 TSS_IO_MAP_BASE: Final = 102
+TSS_32BIT: Final = 1 << 11  # of the descriptor's type; a 16-bit TSS has no bitmap
 PREFIX_BYTES: Final = b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0"
 PREFIXES: Final = frozenset(PREFIX_BYTES)
 WIDE: Final = 0x66
@@ -150,7 +151,7 @@ class Intercepts:
             return
         _, base, limit = self.processor.registers.table(layout.TR)
         state = self.processor.state.array
-        if limit < TSS_IO_MAP_BASE + 1:
+        if limit < TSS_IO_MAP_BASE + 1 or not self.processor.registers.task_flags & TSS_32BIT:
             raise Fault(GP)
         offset = self._system_read(state, base + TSS_IO_MAP_BASE) + (port >> 3)
         if offset + 1 > limit:
@@ -182,14 +183,12 @@ class Intercepts:
     def _flush_line(self, linear: int, code: bytes) -> None:
         """CLFLUSH, which Unicorn lacks: it touches the line as a load does, and changes nothing."""
         processor, registers = self.processor, self.processor.registers
-        bits = 32 if registers.hflags & HF_CS32 else 16
-        plan = plan_block(code, bits)[0]
-        access = plan.accesses[0]
-        address = operand_address(access, registers) + registers.base(access.segment)
-        value = int(system_read(processor.state.array, address & 0xFFFFFFFF, 1, registers.cpl == 3))
+        instruction = decode_at_eip(registers, code)
+        address = linear_address(registers, instruction, instruction.operands[0])
+        value = int(system_read(processor.state.array, address, 1, registers.cpl == 3))
         if value < 0:
-            raise Fault(PF, -1 - value, address & 0xFFFFFFFF)
-        processor.skip_in_hook(linear, plan.length)
+            raise Fault(PF, -1 - value, address)
+        processor.skip_in_hook(linear, instruction.size)
 
     def _read_counter(self, linear: int, length: int) -> None:
         """RDPMC: the counters exist and stand still."""

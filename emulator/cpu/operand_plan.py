@@ -11,7 +11,6 @@ import capstone
 from capstone import x86_const as x86
 
 from emulator.cpu.kinds import REGISTER_16
-from emulator.cpu.registers import Registers
 from emulator.timing.checks import (
     BIT_OFFSET,
     FRAME,
@@ -100,15 +99,6 @@ _SLOTS: Final = {
 def plan_block(code: bytes, bits: int) -> list[Plan]:
     """The plans of all instructions of a block."""
     return [_plan(instruction, bits) for instruction in _DECODERS[bits].disasm(code, 0)]
-
-
-def operand_address(access: Access, registers: Registers) -> int:
-    """Offset of an explicit operand in its segment."""
-    offset = access.displacement
-    for number, factor in ((access.base, 1), (access.scaled, access.scale)):
-        if number >= 0:
-            offset += registers.general(number & 7) * factor
-    return offset & access.mask
 
 
 def _plan(i: Any, bits: int) -> Plan:
