@@ -6,7 +6,6 @@
     MOV DRn, INT1, RDPMC   the debug registers are ours; the others are #UD in Unicorn
     JMP, CALL far          to a task gate or a TSS (compiled: `timing.far`)
     SSE2, SSE3 ...         #UD if the profile's processor lacks it
-    SYSCALL                #UD: only AMD's and later processors have it
 
 When such an instruction is decoded, an address hook is put on it and its block is translated again.
 The hook looks at the bytes, since another address space may have other code there.
@@ -16,7 +15,7 @@ from typing import Final
 
 from emulator.cpu import layout
 from emulator.cpu.decode import DecodedBlock
-from emulator.cpu.exceptions import GP, UD, Fault
+from emulator.cpu.exceptions import GP, PF, UD, Fault
 from emulator.cpu.features import lacks
 from emulator.cpu.kinds import (
     INTERCEPT_FAR,
@@ -31,11 +30,11 @@ from emulator.cpu.kinds import (
     INTERCEPT_RDPMC,
     INTERCEPT_SEGMENT,
     INTERCEPT_SIMD,
-    INTERCEPT_SYSCALL,
     INTERCEPT_SYSENTER,
     INTERCEPT_WRMSR,
 )
 from emulator.cpu.msr import IA32_TSC
+from emulator.cpu.operands import decode_at_eip, linear_address
 from emulator.cpu.processor import is_pentium4
 from emulator.cpu.registers import EAX, ECX, EDX, HF_CS32, IOPL, VM
 from emulator.timing.far import on_far, on_segment_loaded
@@ -50,12 +49,12 @@ ALWAYS: Final = frozenset(COMPILED) | {
     INTERCEPT_MOV_FROM_DR,
     INTERCEPT_INT1,
     INTERCEPT_RDPMC,
-    INTERCEPT_SYSCALL,
 }
 CR4_PCE: Final = 1 << 8
 TSS_IO_MAP_BASE: Final = 102
 TSS_32BIT: Final = 1 << 11  # of the descriptor's type; a 16-bit TSS has no bitmap
-PREFIXES: Final = frozenset(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0")
+PREFIX_BYTES: Final = b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0"
+PREFIXES: Final = frozenset(PREFIX_BYTES)
 WIDE: Final = 0x66
 
 
@@ -64,7 +63,7 @@ class Intercepts:
 
     def __init__(self, processor: "ProcessorLike") -> None:
         self.processor = processor
-        self._installed: set[int] = set()
+        self._installed: set[tuple[int, int]] = set()
         processor.blocks.prepare = self.prepare
 
     def prepare(self, address: int, block: DecodedBlock) -> bool:
@@ -72,11 +71,13 @@ class Intercepts:
         new = False
         for offset, kind in block.intercepts:
             at = (address + offset) & 0xFFFFFFFF
-            if at in self._installed or not self._needed(kind, at):
+            compiled = COMPILED.get(kind)
+            key = at, kind if compiled else 0
+            if key in self._installed or not self._needed(kind, at):
                 continue
-            self._installed.add(at)
-            if kind in COMPILED:
-                self.processor.engine.on_compiled_code(at, COMPILED[kind].address)
+            self._installed.add(key)
+            if compiled:
+                self.processor.engine.on_compiled_code(at, compiled.address)
             else:
                 self.processor.engine.on_code(at, self._before)
             new = True
@@ -88,7 +89,8 @@ class Intercepts:
         if kind in ALWAYS:
             return True
         if kind == INTERCEPT_SIMD:
-            return self._lacks(self._bytes(at, 15))
+            code = self._bytes(at, 15)
+            return self._lacks(code) or code.lstrip(PREFIX_BYTES)[:2] == b"\x0f\xae"  # CLFLUSH, perhaps
         return kind == INTERCEPT_SYSENTER and not self.processor.state.sysenter_cs & 0xFFFC
 
     def _ports_checked(self) -> bool:
@@ -121,8 +123,10 @@ class Intercepts:
                 self.processor.trap_in_hook(linear, length + 1)
             elif opcode == b"\x0f\x34" and not self.processor.state.sysenter_cs & 0xFFFC:
                 raise Fault(GP)
-            elif opcode == b"\x0f\x05" or self._lacks(code):
+            elif self._lacks(code):
                 raise Fault(UD)
+            elif opcode == b"\x0f\xae" and code[length + 2] >> 3 & 7 == 7 and code[length + 2] < 0xC0:
+                self._flush_line(linear, code)
         except Fault as fault:
             self.processor.raise_in_hook(linear, fault)
 
@@ -175,6 +179,16 @@ class Intercepts:
         else:
             processor.registers.set_general(register, processor.debug.read(number))
         processor.skip_in_hook(linear, length)
+
+    def _flush_line(self, linear: int, code: bytes) -> None:
+        """CLFLUSH, which Unicorn lacks: it touches the line as a load does, and changes nothing."""
+        processor, registers = self.processor, self.processor.registers
+        instruction = decode_at_eip(registers, code)
+        address = linear_address(registers, instruction, instruction.operands[0])
+        value = int(system_read(processor.state.array, address, 1, registers.cpl == 3))
+        if value < 0:
+            raise Fault(PF, -1 - value, address)
+        processor.skip_in_hook(linear, instruction.size)
 
     def _read_counter(self, linear: int, length: int) -> None:
         """RDPMC: the counters exist and stand still."""
