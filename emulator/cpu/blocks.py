@@ -6,7 +6,7 @@ decode(linear, physical, size) -------+   here, in Python, once per distinct blo
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,10 +15,11 @@ from emulator.cpu.engine import Engine
 from emulator.cpu.registers import HF_CS32
 from emulator.cpu.symbols import SymbolTable
 from emulator.timing.costs import Costs
-from emulator.timing.state import BLOCK, EXTRA
+from emulator.timing.state import BLOCK, EXTRA, STAMP
 from emulator.timing.system_access import charge_cause, charge_cost256, physical_address
 
 MAX_BLOCKS: Final = 1 << 20
+RDTSC: Final = b"\x0f\x31"
 PAGE: Final = 4096
 
 Cut = tuple[int, int, int, tuple[tuple[int, int], ...]]
@@ -37,11 +38,14 @@ class BlockStore:
         self._decoded: list[DecodedBlock] = [decode_block(b"\x90", 32, costs)]  # index 0 means "none"
         self._by_code: dict[tuple[bytes, int], DecodedBlock] = {}
         self._index: dict[tuple[int, bytes, int, int], int] = {}
+        self._stamps = np.zeros(MAX_BLOCKS, dtype=STAMP)
         self._extra_count = 0
+        self._stamp_count = 0
         self._cuts: dict[tuple[int, int], Cut] = {}
         s = engine.state
         s.block_records = int(self._records.ctypes.data)
         s.block_extras = int(self._extras.ctypes.data)
+        s.block_stamps = int(self._stamps.ctypes.data)
         s.block_table = int(self._table.ctypes.data)
         s.decode_function = engine.callback(self._decode)
 
@@ -76,21 +80,22 @@ class BlockStore:
         key = (physical, code, bits, symbol)
         index = self._index.get(key)
         if index is None:
-            index = self._index[key] = self._add(block, size, symbol)
+            index = self._index[key] = self._add(block, code, symbol)
         self._records[index]["alternative"] = 0
         return index
 
-    def _add(self, block: DecodedBlock, size: int, symbol: int) -> int:
+    def _add(self, block: DecodedBlock, code: bytes, symbol: int) -> int:
         index = len(self._decoded)
         if index >= MAX_BLOCKS or self._extra_count + len(block.extras) >= MAX_BLOCKS:
             raise MemoryError(f"more than {MAX_BLOCKS} distinct code blocks")
         self._decoded.append(block)
         record = self._records[index]
-        record["size"], record["count"], record["cost256"] = size, len(block.starts), sum(block.base256)
+        record["size"], record["count"], record["cost256"] = len(code), len(block.starts), sum(block.base256)
         record["extra"], record["extras"] = self._extra_count, len(block.extras)
         for _, cause, cycles in block.extras:
             self._extras[self._extra_count] = (cause, cycles)
             self._extra_count += 1
+        self._add_stamps(record, block, code)
         record["branch"], record["after"] = block.branch, block.after
         record["symbol"], record["sync"] = symbol, block.sync
         record["counter"] = 1  # weakly not taken
@@ -99,6 +104,23 @@ class BlockStore:
         record["base"], record["index"], record["scale"] = base, scaled, scale
         record["displacement"], record["segment"] = displacement, segment
         return index
+
+    def _add_stamps(self, record: Any, block: DecodedBlock, code: bytes) -> None:
+        """Note the RDTSCs of a block, and what comes behind each of them."""
+        record["stamp"] = self._stamp_count
+        for position, offset in enumerate(block.starts):
+            if code[offset : offset + 2] != RDTSC or self._stamp_count == MAX_BLOCKS:
+                continue
+            rest = sum(index > position for index, _, _ in block.extras)
+            self._stamps[self._stamp_count] = (
+                offset,
+                len(block.starts) - position - 1,
+                sum(block.base256[position + 1 :]),
+                record["extra"] + record["extras"] - rest,
+                rest,
+            )
+            self._stamp_count += 1
+        record["stamps"] = self._stamp_count - record["stamp"]
 
     def instruction_before(self, linear: int) -> int:
         """Linear address of the instruction of the running block that ends at `linear`."""

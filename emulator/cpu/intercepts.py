@@ -22,6 +22,7 @@ from emulator.cpu.kinds import (
     INTERCEPT_SYSENTER,
     INTERCEPT_WRMSR,
 )
+from emulator.cpu.msr import IA32_TSC
 from emulator.cpu.registers import EAX, ECX, EDX, IOPL, VM
 from emulator.timing.system_access import physical_address, system_read
 
@@ -125,16 +126,21 @@ class Intercepts:
 
     def _read_msr(self, linear: int, length: int) -> None:
         processor = self.processor
-        value = processor.read_msr(self._privileged_index())
+        index = self._privileged_index()
+        processor.read_msr(index)  # or #GP
+        processor.skip_in_hook(linear, length)  # the time that it may read excludes the rest of the block
+        value = processor.read_msr(index)
         processor.registers.set_general(EAX, value)
         processor.registers.set_general(EDX, value >> 32)
-        processor.skip_in_hook(linear, length)
 
     def _write_msr(self, linear: int, length: int) -> None:
         processor, registers = self.processor, self.processor.registers
         index = self._privileged_index()
-        processor.write_msr(index, registers.general(EDX) << 32 | registers.general(EAX))
+        value = registers.general(EDX) << 32 | registers.general(EAX)
+        processor.write_msr(index, value)
         processor.skip_in_hook(linear, length)
+        if index == IA32_TSC:
+            processor.write_msr(index, value)  # again: from here on, without the rest of the block
 
     def _privileged_index(self) -> int:
         if self.processor.registers.cpl or self.processor.registers.system_flags & VM:

@@ -21,6 +21,7 @@ AFTER_INVLPG: Final = 2
 AFTER_MOV_CR: Final = 3
 AFTER_FAR: Final = 4  # may switch tasks, and so CR3
 
+REGISTER_16: Final = 8  # a register of 16-bit addressing, see cpu/kinds.py
 CR4_PAE: Final = 1 << 5
 HFLAGS_ADDSEG: Final = 0x40
 
@@ -45,10 +46,10 @@ def invlpg_operand(s: Any) -> Word:
     block = block_records(s)[s.last_block]
     address = block.displacement
     if block.base >= 0:
-        address += load_u32(s.at_registers + 8 * block.base)
+        address += load_u32(s.at_registers + 8 * (block.base & 7))
     if block.index >= 0:
-        address += load_u32(s.at_registers + 8 * block.index) * block.scale
-    address &= 0xFFFFFFFF
+        address += load_u32(s.at_registers + 8 * (block.index & 7)) * block.scale
+    address &= 0xFFFF if block.base >= REGISTER_16 or block.index >= REGISTER_16 else 0xFFFFFFFF
     if block.segment > 3 or load_u32(s.at_hflags) & HFLAGS_ADDSEG:
         address += load_i64(s.at_segments + 24 * block.segment + 8)
     return address & 0xFFFFFFFF
@@ -74,7 +75,7 @@ def after_effect(s: Any) -> None:
         forget_filters(s)
     elif kind == AFTER_INVLPG:
         s.invlpg_count += 1
-        if invalidate_page(s, invlpg_operand(s) >> 12, WHY_INVLPG):
+        if invalidate_page(s, invlpg_operand(s) >> 12, WHY_INVLPG) or not s.accounting:
             flush_soft_tlb(s)  # natively only one 4 KB piece went
         forget_filters(s)
     elif kind == AFTER_MOV_CR:

@@ -56,10 +56,17 @@ def l1d_hit(s: Any, physical: Word, allocate: bool) -> Any:
 
 @compiled
 def data_access(s: Any, physical: Word, write: bool) -> None:
-    """One data access that the TLB has translated. Buffers hide part of a store's miss."""
+    """One data access that the TLB has translated. Buffers hide part of a store's miss.
+
+    `last_data_loaded` says whether the line is in L1 now: stores in a row to a line that isn't merge in
+    the store buffers (on_memory's filter), but a load must still fetch it.
+    """
+    s.last_data_loaded = 1
     if l1d_hit(s, physical, not write or s.l1d_write_allocate != 0):
         return
     s.l1d_misses += 1
+    if write and not s.l1d_write_allocate:
+        s.last_data_loaded = 0
     hit = l2_hit(s, physical)
     exposed = s.store_exposed if write else 100
     charge(s, L1D_MISS, s.l1d_penalty * exposed // 100)
@@ -96,6 +103,7 @@ def code_access(s: Any, physical: Word) -> None:
 @compiled
 def table_access(s: Any, physical: Word) -> Word:
     """The page-miss handler reads one page-table entry: extra cycles beyond a walk that hits L1."""
+    s.last_data_line = -1  # it isn't the youngest any more
     if l1d_hit(s, physical, True):
         return 0
     if l2_hit(s, physical):

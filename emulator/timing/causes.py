@@ -35,7 +35,7 @@ CAUSES: Final = (
     "system",  # LGDT, LTR, RDMSR, CLI, STI, PUSHF, RDTSC, CPUID, serialising instructions
     "lock",  # LOCK prefix, XCHG with memory
     "fpu_state",  # FXSAVE, FXRSTOR, FNSAVE, FRSTOR, FNINIT
-    "device",  # IN and OUT
+    "device",  # IN, OUT and accesses to device memory
     "halt",  # idle until the next event
 )
 (

@@ -31,7 +31,7 @@ from emulator.mmu.tlb import CODE, DATA
 from emulator.mmu.walk import CR0_PG, control, permitted, walk
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
 from emulator.timing.after import after_effect, block_records
-from emulator.timing.causes import BRANCH
+from emulator.timing.causes import BRANCH, DEVICE
 from emulator.timing.charge import charge, charge_instructions, select_row
 from emulator.timing.fill import translation
 from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT
@@ -199,6 +199,8 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
 def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_BLOCK with all accounting off: time is one cycle an instruction, nothing is modelled."""
     s = carray(state, (1,))[0]
+    if s.after:
+        after_effect(s)
     if s.table_written:
         s.table_written = 0
     if must_stop(s):
@@ -221,6 +223,7 @@ def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
     s.blocks += 1
     s.instructions += block.count
     s.cycles += block.count
+    s.after = block.after
     s.last_block = index
     s.last_address = address
     s.last_size = np.int64(size)
@@ -278,10 +281,15 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
         sample(s, physical, np.int64(size))
     last = physical + size - 1
     line = last >> s.l1d_shift
-    if line == s.last_data_line and physical >> s.l1d_shift == line and (not write or s.last_data_writable):
+    if (
+        line == s.last_data_line
+        and physical >> s.l1d_shift == line
+        and (s.last_data_writable if write else s.last_data_loaded)
+    ):
         return  # the same line again, by the same page: youngest everywhere
     if physical >= s.ram_size:
         s.outside_ram += 1
+        charge(s, DEVICE, s.uncached_cost)
         return
     frame = physical >> 12
     known = load_i64(s.reverse_map + 8 * frame)

@@ -136,8 +136,12 @@ class UnifiedCache(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Cache(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The cache hierarchy; `memory_latency` is the load-use figure of DRAM that the model uses."""
+    """The cache hierarchy; `memory_latency` is the load-use figure of DRAM that the model uses.
 
+    `uncached` is one access to device memory (APIC registers and the like), which no cache may hold.
+    """
+
+    uncached: Number
     page_hit: Number
     page_miss: Number
     memory_latency: Number

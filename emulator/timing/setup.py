@@ -78,6 +78,7 @@ def _configure_caches(state: StateView, profile: Profile) -> None:
     _geometry(
         state, "l2", int(l2.kb.value) * 1024 // int(l2.line.value), int(l2.ways.value), int(l2.line.value)
     )
+    state.uncached_cost = cache.uncached.whole
     state.l1d_penalty = profile.l1d_miss
     state.l1i_penalty = l1i.miss.whole
     state.memory_penalty = profile.l2_miss - profile.l1d_miss

@@ -41,11 +41,11 @@ SCALARS: Final = (
     "ram", "ram_size", "reverse_map", "table_frames", "code_frames", "write_epochs", "epoch",
     "table_written", "code_written",
     # the block that runs
-    "block_table", "block_records", "block_extras", "last_block", "last_address", "last_size",
+    "block_table", "block_records", "block_extras", "block_stamps", "last_block", "last_address", "last_size",
     "last_physical", "last_end", "last_branch", "last_rep", "last_cost256",
     # filters: the youngest page and line need no look-up
     "last_code_page", "last_code_frame", "last_data_page", "last_data_frame",
-    "last_data_line", "last_data_writable",
+    "last_data_line", "last_data_writable", "last_data_loaded",
     # control registers as the model last saw them
     "cr0", "cr3", "cr4",
     # SYSENTER MSRs
@@ -55,7 +55,7 @@ SCALARS: Final = (
     "l1d_sets", "l1d_ways", "l1d_shift", "l1d_penalty", "l1d_write_allocate", "store_exposed",
     "l1i_sets", "l1i_ways", "l1i_shift", "l1i_penalty", "l1i_version",
     "l2_sets", "l2_ways", "l2_shift",
-    "mispredict_cost", "taken_cost", "return_depth", "return_top",
+    "uncached_cost", "mispredict_cost", "taken_cost", "return_depth", "return_top",
     # statistics
     "dtlb_misses_4k", "dtlb_misses_4m", "itlb_misses_4k", "itlb_misses_4m",
     "l1d_misses", "l1i_misses", "l2_data_misses", "l2_fetch_misses", "branches", "mispredictions",
@@ -95,9 +95,11 @@ STATE: Final = np.dtype(
 BLOCK: Final = np.dtype(
     [(name, "i4") for name in (
         "size", "alternative", "count", "cost256", "extra", "extras", "branch", "after", "symbol", "sync",
-        "counter", "rep_offset", "rep_next256", "base", "index", "scale", "displacement", "segment",
+        "counter", "rep_offset", "rep_next256", "base", "index", "scale", "displacement", "segment", "stamp", "stamps",
     )] + [("target", "i8"), ("fetched", "i8")]
 )  # fmt: skip
+# An RDTSC in a block: where it is, and what the block charges for the instructions behind it.
+STAMP: Final = np.dtype([(name, "i4") for name in ("offset", "count", "cost256", "extra", "extras")])
 EXTRA: Final = np.dtype([("cause", "i4"), ("cycles", "i4")])
 TSC: Final = np.dtype([("tsc", "i8"), ("causes", "i8", (COUNT,))])
 

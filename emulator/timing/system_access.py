@@ -35,6 +35,7 @@ def system_translate(s: Any, linear: Word, write: bool, user: bool) -> Word:
     if not permitted(s, found >> 20, write, user):
         return -1 - (error | ERROR_PRESENT)
     if s.accounting:
+        s.last_data_line = -1  # the next access of the guest is by another page
         return access(s, linear, write)
     if control(s, 0) & CR0_PG:
         set_accessed(s, page, write)

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from numba import carray, types
 
-from emulator.compiled import Word, as_pointer, callback, compiled
+from emulator.compiled import Word, as_pointer, callback, compiled, load_i64, load_u32
+from emulator.timing.after import block_records
 from emulator.timing.causes import COUNT
-from emulator.timing.state import STATE_POINTER
+from emulator.timing.charge import charge, charge_instructions
+from emulator.timing.state import EXTRA, STAMP, STATE_POINTER
 
 WORDS = 1 + COUNT  # one snapshot: the TSC, then the sums by cause
+AT_CODE_BASE = 24 + 8  # the base of CS among the segments
 
 
 @compiled
@@ -29,10 +32,34 @@ def snapshot(s: Any, now: Word) -> None:
             log[1 + cause] += ledger[row, cause]
 
 
+@compiled
+def charge_rest(s: Any, sign: Word) -> None:
+    """Take back (-1) what the running block has charged for the instructions behind this RDTSC, or put it back.
+
+    A block is charged whole at its entry, but two RDTSCs in one block must not read the same time.
+    """
+    block = block_records(s)[s.last_block]
+    if block.stamps == 0:
+        return
+    offset = (load_u32(s.at_eip) + load_i64(s.at_segments + AT_CODE_BASE) - s.last_address) & 0xFFFFFFFF
+    stamps = carray(as_pointer(s.block_stamps), (1 << 20,), dtype=STAMP)
+    for i in range(np.int64(block.stamp), np.int64(block.stamp) + block.stamps):
+        stamp = stamps[i]
+        if stamp.offset == offset:
+            if s.accounting:
+                charge_instructions(s, sign * np.int64(stamp.cost256))
+                extras = carray(as_pointer(s.block_extras), (1 << 22,), dtype=EXTRA)
+                for j in range(np.int64(stamp.extra), np.int64(stamp.extra) + stamp.extras):
+                    charge(s, np.int64(extras[j].cause), sign * np.int64(extras[j].cycles))
+            else:
+                s.cycles += sign * np.int64(stamp.count)
+
+
 @callback(types.int64(types.int64, STATE_POINTER))
 def on_rdtsc(engine: Any, state: Any) -> Any:
     """UC_HOOK_INSN for RDTSC: modelled time into EDX:EAX; 1 means handled."""
     s = carray(state, (1,))[0]
+    charge_rest(s, -1)
     now = s.cycles + s.tsc_offset
     registers = carray(as_pointer(s.at_registers), (8,), dtype=np.int64)
     registers[0] = now & 0xFFFFFFFF
@@ -40,4 +67,5 @@ def on_rdtsc(engine: Any, state: Any) -> Any:
     if s.tsc_count < s.tsc_capacity:
         snapshot(s, now)
         s.tsc_count += 1
+    charge_rest(s, 1)
     return 1

@@ -167,7 +167,7 @@ def test_real_mode_is_entered_again_through_16_bit_code() -> None:
 
 
 def test_unreal_mode_keeps_the_4_gb_limit_and_the_real_mode_base() -> None:
-    """A segment loaded in protected mode keeps its hidden part; real mode sets the base only."""
+    """A segment loaded in protected mode keeps its limit; loading it in real mode sets the base."""
     enter = (
         f"cli; lgdt [{TABLE - 8:#x}]; mov eax, cr0; or al, 1; mov cr0, eax; mov bx, {DATA32}; "
         "mov ds, bx; and al, 0xfe; mov cr0, eax; "

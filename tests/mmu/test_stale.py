@@ -173,12 +173,15 @@ def test_invlpg_drops_the_entries_of_both_sides(profile: str) -> None:
     assert log == [READ, FETCH, fault(5), fault(5, CODE)]
 
 
+@pytest.mark.parametrize("accounting", [True, False], ids=["accounting", "plain"])
 @pytest.mark.parametrize("offset", [0, 0x1000, 0x123456, 0x3FFFFF])
-def test_invlpg_of_any_address_in_a_large_page_drops_all_of_it(profile: str, offset: int) -> None:
+def test_invlpg_of_any_address_in_a_large_page_drops_all_of_it(
+    profile: str, offset: int, accounting: bool
+) -> None:
     invalidate = f"mov ecx, {SANDBOX + offset - 64}; mov edx, 16; invlpg [ecx + edx*4];"
     far = SANDBOX + 0x200000
     log = run(
-        sandbox(profile, OPEN),
+        sandbox(profile, OPEN, accounting=accounting),
         *(
             TO_USER,
             read(),

@@ -1,8 +1,9 @@
 """Self-modifying code under the rule "writable or executable, never both": whoever writes it, the new code runs.
 
 The function under test is `mov eax, N; ret`; its N is rewritten. With the rule disabled in timing/fill.py
-(grant_code without its flush, grant_data without the mark for code frames) the tests by alias, ring and
-first write fail; that was tried by hand.
+(grant_code without its flush, or grant_data without the mark for code frames) the tests by alias and by ring
+fail in plain mode; that was tried by hand. With accounting, memory hooks keep Unicorn on its slow path for
+stores, which looks for code by itself.
 """
 
 import struct

@@ -1,0 +1,424 @@
+"""Every cycle has a cause, every count a reason: short guest programs whose numbers can be worked out by hand."""
+
+import itertools
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emulator.timing.causes import CAUSES
+from emulator.timing.costs import Costs
+from tests.support import (
+    BIG,
+    BOOT,
+    DIRECTORY,
+    EXIT,
+    FRAMES,
+    IDT,
+    MEMORY,
+    PENTIUM3,
+    PENTIUM4,
+    PROFILES,
+    RUNTIME,
+    TABLES,
+    TO_KERNEL,
+    TO_USER,
+    Outcome,
+    P,
+    Rig,
+    U,
+    W,
+    assemble,
+    check,
+    flat,
+    gate,
+    machine,
+    profile,
+)
+
+DATA = 0x1000000  # linear, 4 KB pages on FRAMES
+BEGIN = "xor ebx, ebx;"
+profiles = pytest.mark.parametrize("name", PROFILES)
+
+
+def rig(name: str, pages: int = 4, **options: Any) -> Rig:
+    made = Rig(name, **options)
+    for page in range(pages):
+        made.small(DATA + 4096 * page, FRAMES + 4096 * page, P | W | U)
+    return made
+
+
+ABSENT = DATA + 0x10000  # a page of the same table that isn't mapped
+
+RUNS = {
+    "a fault in mid-block": f"lea edi, [on]; mov ecx, 5; add ecx, 3; mov eax, [{ABSENT}]; mov edx, 7; mul edx; on:",
+    "a division by zero in mid-block": "lea edi, [on]; xor ecx, ecx; mov eax, [0x5000]; div ecx; mov eax, [0x6000]; on:",
+    "a REP that faults on its way": f"cld; mov esi, {DATA}; lea edi, [on]; mov ecx, 2; mov eax, 0x11; std; cld; on:"
+    f"mov edi, {DATA + 0x3FF0}; mov ecx, 3; rep stosd;",
+    "software interrupts": "mov eax, 3; int 0x30; int 0x30;",
+    "ring changes": TO_USER + "mov eax, 1; int 0x30;" + TO_KERNEL + TO_USER + TO_KERNEL,
+    "page-crossing accesses": f"mov [{DATA + 0xFFE}], ebx; mov eax, [{DATA + 0x1FFF}]; add [{DATA + 0x2FFD}], eax;",
+    "self-modifying code": "lea esi, [there]; mov dword ptr [esi + 1], 5; jmp there; there: mov eax, 1;",
+    "TLB flushes": f"mov eax, cr3; mov cr3, eax; invlpg [{DATA}]; mov eax, cr4; xor eax, 0x80; mov cr4, eax;",
+    "MSR accesses": "mov ecx, 0x174; xor edx, edx; mov eax, 8; wrmsr; rdmsr; nop; mov ecx, 0x10; rdmsr;",
+    "an unknown MSR": "lea edi, [on]; mov ecx, 0x12345; rdmsr; mov eax, 1; on:",
+    "an undefined opcode": "lea edi, [on]; mov eax, 1; ud2; mov eax, 2; on:",
+    "CPUID and RDTSC": "xor eax, eax; cpuid; rdtsc; mov esi, eax; rdtsc;",
+    "branches": "mov ecx, 50; again: test ecx, 1; jz even; inc eax; even: dec ecx; jnz again;",
+    "port input and output": "mov dx, 0x3f8; mov al, 65; out dx, al; in al, 0x61;",
+    "far jumps and segment loads": "mov ax, ds; mov ds, ax; mov es, ax; push 8; lea eax, [far]; push eax; retf; far:",
+    "a user's privileged instruction": TO_USER + "lea edi, [on]; mov eax, 1; cli; mov eax, 2; on:",
+    "a user's port access": TO_USER + "lea edi, [on]; mov eax, 1; in al, 0x61; mov eax, 2; on:",
+    "a fetch that faults": f"lea edi, [on]; mov eax, {ABSENT}; jmp eax; on:",
+}
+
+
+@profiles
+@pytest.mark.parametrize("program", RUNS.values(), ids=RUNS.keys())
+def test_the_ledger_sums_to_the_cycles(name: str, program: str) -> None:
+    made = rig(name)
+    made.run(BEGIN + program + EXIT)  # checks it
+    assert made.machine.cycles > 0
+
+
+@profiles
+@pytest.mark.parametrize("program", RUNS.values(), ids=RUNS.keys())
+def test_the_ledger_sums_to_the_cycles_wherever_a_run_is_cut(name: str, program: str) -> None:
+    """Cut into slices of time, nothing changes: the same counts, the same ledger, the same memory."""
+    whole, cut = rig(name), rig(name)
+    log = whole.run(BEGIN + program + EXIT)
+    cut.load(BEGIN + program + EXIT)
+    limit = 0
+    while (outcome := cut.machine.run(max_cycles=limit)).kind == "limit":
+        check(cut.machine)
+        limit += 217
+    assert outcome.kind == "exit"
+    assert cut.log() == log
+    assert cut.machine.statistics() == whole.machine.statistics()
+    assert cut.machine.ledger.to_json() == whole.machine.ledger.to_json()
+
+
+@profiles
+@pytest.mark.parametrize("program", RUNS.values(), ids=RUNS.keys())
+def test_two_runs_are_identical(name: str, program: str) -> None:
+    first, second = rig(name), rig(name)
+    assert first.run(BEGIN + program + EXIT) == second.run(BEGIN + program + EXIT)
+    assert first.machine.statistics() == second.machine.statistics()
+    assert np.array_equal(first.machine.ledger.counts, second.machine.ledger.counts)
+    assert np.array_equal(first.machine.ram.bytes, second.machine.ram.bytes)
+
+
+TIMELESS = {
+    name: program for name, program in RUNS.items() if "RDTSC" not in name and "MSR accesses" not in name
+}
+
+
+@profiles
+@pytest.mark.parametrize("program", TIMELESS.values(), ids=TIMELESS.keys())
+def test_without_accounting_the_guest_sees_the_same(name: str, program: str) -> None:
+    modelled, plain = rig(name), rig(name, accounting=False)
+    assert modelled.run(BEGIN + program + EXIT) == plain.run(BEGIN + program + EXIT)
+    assert np.array_equal(modelled.machine.ram.bytes, plain.machine.ram.bytes)
+
+
+# -- exact counts of TLB misses
+
+
+def touch(pages: int, rounds: int, step: int = 4096) -> str:
+    return f"""mov edx, {rounds}; round: mov esi, {DATA}; mov ecx, {pages}
+               page: mov eax, [esi]; add esi, {step}; dec ecx; jnz page; dec edx; jnz round;"""
+
+
+def misses(name: str, pages: int, rounds: int) -> int:
+    made = rig(name, pages)
+    made.run(BEGIN + touch(pages, rounds) + EXIT)
+    return made.machine.state.dtlb_misses_4k
+
+
+@profiles
+@pytest.mark.parametrize("pages", [1, 2, 62, 63, 64, 65, 66, 80])
+def test_a_cyclic_walk_over_more_pages_than_the_data_tlb_holds_misses_every_time(
+    name: str, pages: int
+) -> None:
+    """Both have 64 entries, LRU. On the Pentium 4 nothing else is touched in between, so 64 pages still fit."""
+    if name == PENTIUM4:
+        expected = pages if pages <= 64 else 5 * pages
+    else:  # 16 sets of 4: pages that share a set with four others miss every time
+        crowded = [sum(1 for page in range(pages) if page % 16 == row) for row in range(16)]
+        expected = sum(count if count <= 4 else 5 * count for count in crowded)
+    assert misses(name, pages, 5) == expected
+
+
+def test_the_program_s_large_page_takes_one_of_the_pentium_4_s_64_entries() -> None:
+    """A read of the program's own page in every round: 63 small pages fit beside it, 64 don't."""
+    for pages, expected in ((63, 63), (64, 5 * 64)):
+        made = rig(PENTIUM4, pages)
+        body = touch(pages, 5).replace("round: mov esi", "round: mov eax, [0x5000]; mov esi")
+        made.run(BEGIN + body + EXIT)
+        assert made.machine.state.dtlb_misses_4k == expected
+
+
+def test_the_pentium_iii_keeps_large_pages_apart() -> None:
+    made = rig(PENTIUM3, 64)
+    body = touch(64, 5).replace("round: mov esi", "round: mov eax, [0x5000]; mov esi")
+    made.run(BEGIN + body + EXIT)
+    assert (made.machine.state.dtlb_misses_4k, made.machine.state.dtlb_misses_4m) == (64, 1)
+
+
+@profiles
+def test_misses_are_charged_to_the_reason_why_the_entry_was_gone(name: str) -> None:
+    """Eight pages: cold, then after a CR3 reload, then one after INVLPG, then after PGE was toggled."""
+    made = rig(name, 8)
+    toggle = "mov eax, cr4; xor eax, 0x80; mov cr4, eax;"
+    parts = [
+        touch(8, 1, 4096 + 64),
+        "mov eax, cr3; mov cr3, eax;",
+        touch(8, 1, 4096 + 64),
+        f"invlpg [{DATA + 0x3000}];",
+        touch(8, 1, 4096 + 64),
+    ]
+    parts += [toggle, touch(8, 1, 4096 + 64)]
+    program = "".join(
+        part.replace("round", f"round{i}").replace("page:", f"page{i}:").replace("jnz page", f"jnz page{i}")
+        for i, part in enumerate(parts)
+    )
+    made.run(BEGIN + program + EXIT)
+    causes = made.machine.ledger.by_cause()
+    walk = profile(name).tlb.walk.whole
+    # a walk whose lines are in L1 costs `walk`; the first one of all brings the two lines in
+    assert causes["dtlb_flush_cr3"] in (
+        8 * walk,
+        9 * walk,
+    )  # with the log's page, where EXIT comes to need it
+    assert causes["dtlb_flush_invlpg"] == walk
+    assert causes["dtlb_flush_other"] in (8 * walk, 9 * walk)
+    assert causes["dtlb_cold"] > 8 * walk
+    assert causes["dtlb_capacity"] == made.machine.state.dirty_set * walk  # a clean entry is walked again
+
+
+@profiles
+def test_capacity_misses_are_charged_as_such(name: str) -> None:
+    made = rig(name, 80)
+    made.run(BEGIN + touch(80, 3) + EXIT)
+    assert made.machine.state.dtlb_misses_4k == 240
+    walks = made.machine.ledger.by_cause()["dtlb_capacity"]
+    assert walks >= 160 * profile(name).tlb.walk.whole
+
+
+@profiles
+def test_a_crossing_access_takes_two_translations_and_two_lines(name: str) -> None:
+    def count(address: int) -> tuple[int, int, int]:
+        made = rig(name, 2)
+        made.run(f"{BEGIN} mov eax, [{address}]; {EXIT}")
+        state = made.machine.state
+        return state.dtlb_misses_4k, state.l1d_misses, state.reads
+
+    one, two = count(DATA + 0xFC0), count(DATA + 0xFFD)
+    # the second page's walk reads a table line that the first one has brought in
+    assert (two[0] - one[0], two[1] - one[1], two[2] - one[2]) == (1, 1, 0)
+
+
+# -- caches
+
+
+@profiles
+def test_a_load_after_a_store_that_did_not_allocate_misses(name: str) -> None:
+    """The Pentium 4's L1 doesn't allocate on a store miss, so the line must still be brought in."""
+
+    def l1d_misses(body: str) -> int:
+        made = rig(name)
+        made.run(f"{BEGIN} mov eax, [{DATA}]; {body} {EXIT}")
+        return made.machine.state.l1d_misses
+
+    allocates = bool(profile(name).cache.l1d.write_allocate.value)
+    store = l1d_misses(f"mov [{DATA + 512}], eax;") - l1d_misses("")
+    load = l1d_misses(f"mov [{DATA + 512}], eax; mov ecx, [{DATA + 516}];") - l1d_misses("")
+    again = l1d_misses(
+        f"mov [{DATA + 512}], eax; mov ecx, [{DATA + 516}]; mov ecx, [{DATA + 516}];"
+    ) - l1d_misses("")
+    assert (store, load, again) == ((1, 1, 1) if allocates else (1, 2, 2))
+
+
+@profiles
+def test_stores_in_a_row_to_one_line_are_one_miss(name: str) -> None:
+    """The store buffers merge them."""
+
+    def l1d_misses(body: str) -> int:
+        made = rig(name)
+        made.run(f"{BEGIN} mov eax, [{DATA}]; {body} {EXIT}")
+        return made.machine.state.l1d_misses
+
+    stores = "".join(f"mov [{DATA + 512 + 4 * i}], eax;" for i in range(8))
+    assert l1d_misses(stores) - l1d_misses("") == 1
+
+
+# -- paging off
+
+
+@profiles
+def test_a_cr3_write_before_paging_leaves_nothing_unmodelled(name: str) -> None:
+    made = machine(name)
+    body = "mov eax, [0x5000]; mov ebx, 0x10000; mov cr3, ebx; mov eax, [0x5000]; mov [0x5000], eax;"
+    made.load(flat(assemble(body + "mov al, 0; out 0xf4, al; hlt", BOOT), BOOT))
+    assert made.run(max_cycles=10**7) == Outcome("exit", 0, "the guest ended with status 0")
+    check(made)
+    assert made.statistics()["cr3_writes"] == 1
+
+
+# -- REP
+
+
+@profiles
+@pytest.mark.parametrize("count", [1, 2, 7, 100])
+def test_rep_is_charged_by_its_iterations(name: str, count: int) -> None:
+    costs = Costs.from_profile(profile(name))
+
+    def instruction_cost(operation: str, n: int) -> tuple[int, int]:
+        made = rig(name)
+        made.run(f"{BEGIN} cld; mov esi, 0x5000; mov edi, 0x6000; mov ecx, {n}; {operation}; nop; {EXIT}")
+        state = made.machine.state
+        return made.machine.ledger.by_cause()["instruction"] * 256 + state.fraction256, state.instructions
+
+    one, more = (
+        instruction_cost("rep movsd dword ptr es:[edi], dword ptr [esi]", 1),
+        instruction_cost("rep movsd dword ptr es:[edi], dword ptr [esi]", count),
+    )
+    assert more[0] - one[0] == (count - 1) * costs.rep["movs", "d"].next256
+    assert more[1] == one[1]
+
+
+@profiles
+def test_rep_movs_moves_what_it_is_charged_for_when_it_faults_on_its_way(name: str) -> None:
+    """Four words reach the end of the page, the fifth faults; the handler gives up."""
+    made = rig(name)
+    source = DATA + 0x3FF0
+    made.machine.ram.write(FRAMES + 0x3FF0, struct.pack("<4I", 1, 2, 3, 4))
+    program = f"""{BEGIN} cld; mov esi, {source}; mov ecx, 100; mov eax, 0
+                  mov edi, 0x5000; rep movsd dword ptr es:[edi], dword ptr [esi]; hlt"""
+    # the handler goes on at EDI: there the program's end is put
+    end = assemble(f"mov eax, ecx; int 0x30; mov eax, esi; int 0x30; {EXIT}", 0x5010)
+    made.machine.ram.write(0x5010, end)
+    log = made.run(program)
+    assert log == [(14, source + 16, 0), (0x30, 96, 0), (0x30, source + 16, 0)]
+    assert struct.unpack("<4I", made.machine.ram.read(0x5000, 16)) == (1, 2, 3, 4)
+    assert made.machine.state.reads > 4
+
+
+# -- time
+
+
+@profiles
+def test_the_differences_of_two_snapshots_are_the_difference_of_two_time_stamps(name: str) -> None:
+    made = rig(name, tsc_log=8)
+    body = f"rdtsc; mov esi, eax; mov eax, [{DATA}]; int 0x30; {TO_USER} mov [{DATA + 4096}], eax; {TO_KERNEL} rdtsc;"
+    made.run(BEGIN + body + f"sub eax, esi; int 0x30; mov eax, cr3; mov cr3, eax; rdtsc; {EXIT}")
+    snapshots = made.machine.tsc_snapshots()
+    assert len(snapshots) == 3
+    for (early, before), (late, after) in zip(snapshots, snapshots[1:], strict=False):
+        assert int((after - before).sum()) == late - early > 0
+    assert made.log()[1][1] == snapshots[1][0] - snapshots[0][0]
+    assert snapshots[2][1][CAUSES.index("mov_cr3")] > snapshots[1][1][CAUSES.index("mov_cr3")]
+
+
+@profiles
+def test_two_time_stamps_in_one_block_differ_by_what_lies_between(name: str) -> None:
+    """RDTSC's own cost, three multiplications and a serialising instruction; then a load that misses."""
+    costs = Costs.from_profile(profile(name)).classes
+    made = rig(name, tsc_log=8)
+    made.run(
+        f"{BEGIN} rdtsc; rdtsc; imul ecx, ecx; imul ecx, ecx; rdtsc; lock inc dword ptr [0x5000]; rdtsc; {EXIT}"
+    )
+    times = [time for time, _ in made.machine.tsc_snapshots()]
+    assert times[1] - times[0] == costs["rdtsc"].cycles
+    assert 0 <= times[2] - times[1] - costs["rdtsc"].cycles - 2 * costs["imul"].base256 // 256 <= 1
+    assert (
+        times[3] - times[2] > costs["rdtsc"].cycles + costs["lock_rmw"].cycles
+    )  # and the misses of its load
+    for (early, before), (late, after) in itertools.pairwise(made.machine.tsc_snapshots()):
+        assert int((after - before).sum()) == late - early
+
+
+def test_without_accounting_time_stamps_count_instructions() -> None:
+    made = rig(PENTIUM4, accounting=False, tsc_log=8)
+    made.run(f"{BEGIN} rdtsc; nop; nop; rdtsc; rdtsc; {EXIT}")
+    times = [time for time, _ in made.machine.tsc_snapshots()]
+    assert [b - a for a, b in itertools.pairwise(times)] == [3, 1]
+
+
+@profiles
+def test_time_never_runs_backwards_whichever_way_it_is_read(name: str) -> None:
+    made = rig(name)
+    read = "rdtsc; int 0x30; mov ecx, 0x10; rdmsr; mov esi, eax; rdtsc; mov edi, eax; mov eax, esi; mov ebx, edi; "
+    made.run(
+        f"{BEGIN} {read} div cl; div cl; div cl; int 0x30; xor ebx, ebx; {EXIT}".replace(
+            "div cl;", "imul ecx, ecx;"
+        )
+    )
+    (_, first, _), (_, msr, second) = made.log()
+    assert first < msr < second
+
+
+@profiles
+def test_writing_the_time_stamp_moves_it_and_nothing_else(name: str) -> None:
+    made = rig(name, tsc_log=8)
+    made.run(
+        BEGIN + "rdtsc; mov ecx, 0x10; xor edx, edx; mov eax, 0x1000; wrmsr; rdtsc; int 0x30; rdtsc;" + EXIT
+    )
+    first, second, third = made.machine.tsc_snapshots()
+    assert 0x1000 <= second[0] < 0x1000 + 2000
+    assert int((third[1] - second[1]).sum()) == third[0] - second[0]
+    assert int(second[1].sum()) > int(first[1].sum())
+
+
+@profiles
+def test_hlt_skips_to_the_tick_and_charges_the_wait(name: str) -> None:
+    """PIT channel 0, mode 2, 11932 counts: 10 ms. The handler's entry is the default one for IRQ 0, vector 0x40."""
+    made = rig(name)
+    made.machine.ram.write(
+        RUNTIME - 0x100, assemble("inc ebx; mov al, 0x20; out 0x20, al; iretd", RUNTIME - 0x100)
+    )
+    made.machine.ram.write(IDT + 8 * 0x40, gate(RUNTIME - 0x100))
+    program = """mov al, 0x11; out 0x20, al; mov al, 0x40; out 0x21, al; mov al, 4; out 0x21, al; mov al, 1; out 0x21, al
+                 mov al, 0xfe; out 0x21, al; mov al, 0x34; out 0x43, al; mov al, 0x9c; out 0x40, al; mov al, 0x2e
+                 out 0x40, al; sti; again: hlt; cmp ebx, 3; jb again; cli; mov eax, 7; int 0x30;"""
+    assert made.run(BEGIN + program + EXIT) == [(0x30, 7, 3)]
+    hz = int(profile(name).mhz.value * 1_000_000)
+    three_ticks = 3 * 11932 * hz // 1193182
+    halt = made.machine.ledger.by_cause()["halt"]
+    assert 0.95 * three_ticks < halt < made.machine.cycles
+    assert three_ticks <= made.machine.cycles < 1.05 * three_ticks
+    assert made.machine.statistics()["interrupts"] == 3
+
+
+# -- golden numbers
+
+
+def golden(name: str) -> Rig:
+    made = rig(name, 2)
+    made.big(0x2000000, FRAMES + 0x400000, P | W | U | BIG)
+    return made
+
+
+@profiles
+def test_the_counts_of_a_fixed_program(name: str) -> None:
+    """All by hand; boot: 13 instructions up to the jump, 6 blocks (LGDT to MOV CR3, to CR4, to CR0, to the jump)."""
+    made = golden(name)
+    before = made.machine.ram.read(DIRECTORY, TABLES + 0x1000 - DIRECTORY)
+    made.run(
+        f"mov eax, [{DATA}]; mov [{DATA + 0x1000}], eax; mov [0x2000000], eax; mov [0x2000000], eax; hop: {EXIT}"
+    )
+    found = made.machine.statistics()
+    assert found["dtlb_misses_4k"] == 2
+    assert found["dtlb_misses_4m"] == 2  # the page of the stack, for INT, and the big one
+    assert found["itlb_misses_4m"] == 1
+    assert found["itlb_misses_4k"] == 0
+    assert found["cr3_writes"] == 1
+    assert found["software_interrupts"] == 1
+    assert found["invlpg_count"] == 0
+    # A and D: the area's directory entry; A of the first page, A+D of the second; the two large entries
+    assert found["accessed_set"] == 1 + 2 + 1 + 2 - (0 if found["dirty_set"] else 1)
+    after = made.machine.ram.read(DIRECTORY, TABLES + 0x1000 - DIRECTORY)
+    changed = [at for at in range(0, len(after), 4) if after[at : at + 4] != before[at : at + 4]]
+    assert len(changed) == 5
+    assert MEMORY > 0
