@@ -67,7 +67,9 @@ def _symbols(data: bytes) -> Iterator[Symbol]:
 def _by_address(name: str, symbols: Iterable[Symbol]) -> SymbolFile:
     """One symbol for each address, a function where there is one; each reaches to the next."""
     best: dict[int, Symbol] = {}
-    for symbol in sorted(set(symbols), key=lambda s: (s.value, s.kind != "function")):
+    for symbol in sorted(
+        set(symbols), key=lambda s: (s.value, s.kind != "function", s.name.startswith("_"), s.name)
+    ):
         best.setdefault(int(symbol.value), symbol)
     return SymbolFile(name, tuple(_sized(list(best.values()))), (), by_address=True)
 

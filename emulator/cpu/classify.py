@@ -30,6 +30,7 @@ from emulator.cpu.kinds import (
     INTERCEPT_INS,
     INTERCEPT_INT1,
     INTERCEPT_MOV_FROM_DR,
+    INTERCEPT_MOV_TO_CR4,
     INTERCEPT_MOV_TO_DR,
     INTERCEPT_NONE,
     INTERCEPT_OUT,
@@ -71,6 +72,7 @@ _AFTER: Final = {
 _INTERCEPT: Final = {
     "rdmsr": INTERCEPT_RDMSR, "wrmsr": INTERCEPT_WRMSR, "in": INTERCEPT_IN, "out": INTERCEPT_OUT,
     "ins": INTERCEPT_INS, "outs": INTERCEPT_OUTS, "rdpmc": INTERCEPT_RDPMC, "sysenter": INTERCEPT_SYSENTER,
+    "mov_cr4": INTERCEPT_MOV_TO_CR4,
 }  # fmt: skip
 _SYNC: Final = frozenset(_INTERCEPT) | {"rdtsc", "cpuid", "sysenter"}
 

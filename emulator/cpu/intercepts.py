@@ -2,6 +2,7 @@
 
     RDMSR, WRMSR           unknown registers are #GP(0)                   (SDM vol. 2B)
     IN, OUT, INS, OUTS     CPL > IOPL or VM86: the I/O bitmap of the TSS  (SDM vol. 1, 13.5)
+    MOV CR4                reserved bits are #GP(0), and PAE is one here  (SDM vol. 2A)
     SYSENTER               with a null SYSENTER_CS it is #GP(0)
 
 When such an instruction is decoded, an address hook is put on it and its block is translated again.
@@ -11,11 +12,13 @@ The hook looks at the bytes, since another address space may have other code the
 from typing import Final
 
 from emulator.cpu import layout
+from emulator.cpu.cpuid import cr4_bits
 from emulator.cpu.decode import DecodedBlock
 from emulator.cpu.exceptions import GP, Fault
 from emulator.cpu.kinds import (
     INTERCEPT_IN,
     INTERCEPT_INS,
+    INTERCEPT_MOV_TO_CR4,
     INTERCEPT_OUT,
     INTERCEPT_OUTS,
     INTERCEPT_RDMSR,
@@ -31,6 +34,7 @@ MSR_KINDS: Final = frozenset({INTERCEPT_RDMSR, INTERCEPT_WRMSR})
 TSS_IO_MAP_BASE: Final = 102
 PREFIXES: Final = frozenset(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0")
 WIDE: Final = 0x66
+CR4_PAE: Final = 1 << 5
 
 
 class Intercepts:
@@ -56,7 +60,7 @@ class Intercepts:
     def _needed(self, kind: int) -> bool:
         if kind in PORT_KINDS:
             return self._ports_checked()
-        if kind in MSR_KINDS:
+        if kind in MSR_KINDS or kind == INTERCEPT_MOV_TO_CR4:
             return True
         return kind == INTERCEPT_SYSENTER and not self.processor.state.sysenter_cs & 0xFFFC
 
@@ -82,6 +86,8 @@ class Intercepts:
                 self._read_msr(linear, length + 2)
             elif opcode == b"\x0f\x30":
                 self._write_msr(linear, length + 2)
+            elif opcode == b"\x0f\x22" and code[length + 2 : length + 3] >= b"\xe0":
+                self._check_cr4(code[length + 2])
             elif opcode == b"\x0f\x34" and not self.processor.state.sysenter_cs & 0xFFFC:
                 raise Fault(GP)
         except Fault as fault:
@@ -141,6 +147,17 @@ class Intercepts:
         processor.skip_in_hook(linear, length)
         if index == IA32_TSC:
             processor.write_msr(index, value)  # again: from here on, without the rest of the block
+
+    def _check_cr4(self, modrm: int) -> None:
+        """MOV CR4, r32 (0f 22 /4; the upper bits of ModRM, mod 3 and reg 4, make e0 to e7)."""
+        processor = self.processor
+        if modrm > 0xE7 or processor.registers.cpl or processor.registers.system_flags & VM:
+            return  # another register, or for the engine to refuse
+        value = processor.registers.general(modrm & 7)
+        if value & ~cr4_bits(processor.profile):
+            if value & CR4_PAE:
+                processor.remark = "the guest sets CR4.PAE, but this CPU has no PAE: see CPUID.1:EDX bit 6"
+            raise Fault(GP)
 
     def _privileged_index(self) -> int:
         if self.processor.registers.cpl or self.processor.registers.system_flags & VM:

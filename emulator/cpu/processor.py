@@ -104,6 +104,7 @@ class Processor:
             self.delivery, self.engine.load_flags, self._load_cr3, self._task_switched
         )
         self.counts: dict[str, int] = {}
+        self.remark = ""  # what a shutdown later may be the consequence of
         self._forget = False  # translations, before going on
         self.intercepts = Intercepts(self)
         state.implicit_function = self.engine.callback(self._implicit)
@@ -197,6 +198,8 @@ class Processor:
             cr2 = f" CR2 {record.cr2:08x}" if record.vector == PF else ""
             where = self.location(record.eip) if record.cs == self.registers.selector(CS) else ""
             lines.append(f"  {record.vector} {name}{error} at {record.cs:04x}:{record.eip:08x}{where}{cr2}")
+        if self.remark:
+            lines.append(f"  before: {self.remark}")
         return "\n".join(lines)
 
     def location(self, eip: int | None = None) -> str:

@@ -27,7 +27,7 @@ def names(data: bytes) -> list[tuple[int, int, str, str]]:
 
 def test_a_system_map_keeps_the_kernels_symbols_and_a_function_before_data() -> None:
     assert names(MAP) == [
-        (0xC1000000, 0x40, "_text", "function"),
+        (0xC1000000, 0x40, "startup_32", "function"),
         (0xC1000040, 0xC0, "helper", "function"),
         (0xC1000100, LARGEST, "data", "object"),
         (0xF8000000, LARGEST, "of_a_module [isofs]", "function"),
