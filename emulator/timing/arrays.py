@@ -2,7 +2,7 @@
 
 reverse_map    frame -> epoch << 20 | linear page that the soft TLB maps it under
 write_epochs   frame -> epoch in which the soft TLB may write to it
-table_frames   frame -> a page walk has read a table in it
+table_frames   frame -> 1 + epoch in which a page walk has read a table in it
 code_frames    frame -> code has been fetched from it
 ledger         [symbol, ring, cause]
 tsc            one row a logged RDTSC: the time, then the ledger's sums by cause
@@ -27,7 +27,7 @@ class ModelArrays:
         frames = ram_size >> PAGE_SHIFT
         self.reverse_map = self._array(state, "reverse_map", frames, np.int64)
         self.write_epochs = self._array(state, "write_epochs", frames, np.int64)
-        self.table_frames = self._array(state, "table_frames", frames, np.uint8)
+        self.table_frames = self._array(state, "table_frames", frames, np.int64)
         self.code_frames = self._array(state, "code_frames", frames, np.uint8)
         self.ledger = self._array(state, "ledger", (SYMBOLS, 4, COUNT), np.int64)
         self.tsc = self._array(state, "tsc_log", (max(1, tsc_log), WORDS), np.int64)

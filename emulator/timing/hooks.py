@@ -22,13 +22,12 @@ from emulator.compiled import (
     compiled,
     inlined,
     load_i64,
-    load_u8,
     load_u32,
     store_u8,
     store_u32,
 )
 from emulator.mmu.tlb import CODE, DATA
-from emulator.mmu.walk import CR0_PG, control, permitted, walk
+from emulator.mmu.walk import CR0_PG, control, permitted, table_frame, walk
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
 from emulator.timing.after import after_effect, block_records
 from emulator.timing.causes import BRANCH, DEVICE
@@ -247,14 +246,14 @@ def crossing(s: Any, linear: Word, write: bool) -> None:
     first = access(s, linear, write)
     last = access(s, second, write)
     s.last_data_line = -1
-    if write and (table_frame(s, first) or table_frame(s, last)):
+    if write and (holds_table(s, first) or holds_table(s, last)):
         s.table_written = 1
 
 
 @compiled
-def table_frame(s: Any, physical: Word) -> Any:
-    """Does this physical address lie in a frame that a page walk has read?"""
-    return 0 <= physical < s.ram_size and load_u8(s.table_frames + (physical >> 12)) != 0
+def holds_table(s: Any, physical: Word) -> Any:
+    """Does this physical address, -1 if there is none, lie in a frame with a page table?"""
+    return 0 <= physical < s.ram_size and table_frame(s, physical >> 12)
 
 
 @compiled
@@ -305,7 +304,7 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
     if line != s.last_data_line:
         access(s, linear + size - 1, write)
         s.last_data_line = line
-    if load_u8(s.table_frames + frame):
+    if table_frame(s, frame):
         s.last_data_line = -1  # a write to this line must come here, even after a read of it
         if write:
             s.table_written = 1
