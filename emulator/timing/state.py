@@ -85,6 +85,7 @@ STATE: Final = np.dtype(
         ("tlb_tag", "i8", (4 * TLB_ARRAY,)), ("tlb_age", "i8", (4 * TLB_ARRAY,)),
         ("tlb_frame", "i8", (4 * TLB_ARRAY,)), ("tlb_rights", "i8", (4 * TLB_ARRAY,)),
         ("hint_4k", "i8", (2, 256)), ("hint_4m", "i8", (2, 64)),
+        ("tlb_misses", "i8", (2, 5)),  # by side and reason
         ("why_4k", "u1", (2, 1 << 20)), ("why_4m", "u1", (2, 1 << 10)),
         ("l1d_tag", "i8", (L1_LINES,)), ("l1d_age", "i8", (L1_LINES,)),
         ("l1i_tag", "i8", (L1_LINES,)), ("l1i_age", "i8", (L1_LINES,)),
