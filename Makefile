@@ -2,7 +2,7 @@
 #
 #     .venv/.ringtoll ----> emulator/images/MANIFEST ----> run, bench-host, wheel
 #     (packages, zig)       (guest images)        \
-#     .venv/.ringtoll-dev --------------------------> test, check
+#     .venv/.ringtoll-dev --------------------------> test, test-guests, check
 #     (pytest, ruff, mypy)
 #
 # What is up to date is not done again: a second run starts at once.
@@ -20,7 +20,7 @@ GUEST  := $(shell find guest -type f -not -path 'guest/build/*' -not -name '*.py
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup guest run test check bench-host wheel clean distclean
+.PHONY: help setup guest run test test-guests check bench-host wheel clean distclean
 
 help:
 	@echo "make run         set up, build the guest, and print the ULS cost table (ringtoll bench uls)"
@@ -28,6 +28,7 @@ help:
 	@echo ""
 	@echo "make setup       .venv with all packages and tools, nothing else"
 	@echo "make guest       the guest images: kernel, programs, extensions"
+	@echo "make test-guests the long runs: Debian's kernel, memtest86+ and, with RINGTOLL_XV6=FOLDER, xv6"
 	@echo "make check       ruff and mypy"
 	@echo "make bench-host  how fast this host runs the model"
 	@echo "make wheel       a wheel in dist/ that carries the guest images"
@@ -43,6 +44,9 @@ run: $(IMAGES)
 
 test: $(VENV)/.ringtoll-dev $(IMAGES)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-guests: $(VENV)/.ringtoll-dev $(IMAGES)
+	$(BIN)/python -m pytest -m guests_long -rs --durations=0 tests/guests $(PYTEST_ARGS)
 
 check: $(VENV)/.ringtoll-dev
 	$(BIN)/ruff check .

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 from emulator.cpu.engine import EngineError
@@ -30,13 +29,13 @@ from emulator.devices.vga import clear
 from emulator.exitstatus import ExitStatus
 from emulator.firmware.tables import firmware_tables
 from emulator.memory.ram import PhysicalMemory
-from emulator.timing.causes import COUNT, HALT
+from emulator.timing.arrays import ModelArrays
+from emulator.timing.causes import HALT
 from emulator.timing.ledger import Ledger
 from emulator.timing.schema import Profile
 from emulator.timing.setup import GeometryError, configure
-from emulator.timing.state import SCALARS, SYMBOLS, StateView
+from emulator.timing.state import SCALARS, StateView
 from emulator.timing.system_access import charge_cause, forget
-from emulator.timing.tsc import WORDS
 from loader.image import Image
 
 NEVER: Final = 1 << 62
@@ -96,7 +95,7 @@ class Machine:
             configure(self.state, profile)
         except (ValueError, GeometryError, MemoryError) as error:
             raise MachineError(str(error)) from error
-        self._allocate(tsc_log)
+        self._arrays = ModelArrays(self.state, self.ram.size, tsc_log)
         self.clock = Clock(lambda: self.state.cycles, int(profile.mhz.value * 1_000_000))
         self.events = EventQueue()
         self.devices = PcDevices(
@@ -124,30 +123,6 @@ class Machine:
         self._limit = NEVER
         self._input: list[bytes] = []
         self.events.on_change = self._deadline_changed
-
-    def _allocate(self, tsc_log: int) -> None:
-        """Arrays whose size depends on RAM, reached from compiled code by address."""
-        s, frames = self.state, self.ram.size >> 12
-        self._reverse_map = np.zeros(frames, dtype=np.int64)
-        self._write_epochs = np.zeros(frames, dtype=np.int64)
-        self._table_frames = np.zeros(frames, dtype=np.uint8)
-        self._code_frames = np.zeros(frames, dtype=np.uint8)
-        self._ledger = np.zeros((SYMBOLS, 4, COUNT), dtype=np.int64)
-        self._tsc = np.zeros((max(1, tsc_log), WORDS), dtype=np.int64)
-        s.reverse_map, s.write_epochs = (
-            int(self._reverse_map.ctypes.data),
-            int(self._write_epochs.ctypes.data),
-        )
-        s.table_frames, s.code_frames = (
-            int(self._table_frames.ctypes.data),
-            int(self._code_frames.ctypes.data),
-        )
-        s.ledger, s.tsc_log, s.tsc_capacity = (
-            int(self._ledger.ctypes.data),
-            int(self._tsc.ctypes.data),
-            tsc_log,
-        )
-        s.symbols = 1
 
     def _make_processor(self) -> None:
         try:
@@ -255,7 +230,7 @@ class Machine:
     def ledger(self) -> Ledger:
         """Where the cycles went: a copy, whose sum is `cycles`."""
         used = len(self.symbols.names)
-        return Ledger(self._ledger[:used].copy(), self.symbols.names)
+        return Ledger(self._arrays.ledger[:used].copy(), self.symbols.names)
 
     def statistics(self) -> dict[str, int]:
         """Counts of the guest's events, all deterministic."""
@@ -272,7 +247,7 @@ class Machine:
 
     def tsc_snapshots(self) -> list[tuple[int, NDArray[Any]]]:
         """(TSC, cycles by cause) at each RDTSC, as far as `tsc_log` reached."""
-        return [(int(row[0]), row[1:]) for row in self._tsc[: self.state.tsc_count]]
+        return [(int(row[0]), row[1:]) for row in self._arrays.tsc[: self.state.tsc_count]]
 
     # -- running
 

@@ -16,6 +16,7 @@ from loader.image import (
     SymbolFile,
 )
 from loader.load import load_image, load_module, read_file
+from loader.symbol_map import load_symbols
 
 __all__ = [
     "EntryState",
@@ -34,5 +35,6 @@ __all__ = [
     "describe",
     "load_image",
     "load_module",
+    "load_symbols",
     "read_file",
 ]

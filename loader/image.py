@@ -52,6 +52,8 @@ class Rule(StrEnum):
     MULTIBOOT_TAGS = "the tags of a multiboot 2 header are complete and lie in it"
     NO_ROOM = "kernel, and all that it is given, fit in memory"
 
+    SYMBOL_MAP = "a list of symbols has lines of a hexadecimal address, a letter and a name"
+
     NO_SETUP_HEADER = "a Linux setup header (HdrS, protocol 2.00 or newer) stands at 0x1f1"
     SETUP_HEADER = "the fields of the setup header agree with each other and the file"
     ZIMAGE = "a Linux kernel is a bzImage, loaded at 1 MiB (LOADED_HIGH)"
@@ -108,11 +110,14 @@ class SymbolFile:
 
     Processes overlap in linear addresses, so that an address alone names nothing: `code` holds the
     executable segments, each a linear start (p_vaddr) and bytes, to be compared with the guest's.
+    A kernel is mapped in every process and patches its own code: with `by_address` nothing is compared,
+    and a symbol covers the `size` bytes behind its value.
     """
 
     name: str
     symbols: tuple[Symbol, ...]
     code: tuple[tuple[LinearAddress, bytes], ...]
+    by_address: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from emulator.cli.options import (
     parse_number,
     profile_label,
 )
+from emulator.cli.pace import Pace
 from emulator.cli.progress import progress
 from emulator.cli.screen import open_screenshot, show_screen, write_screenshot
 from emulator.cli.summary import show_summary, statistics_json
@@ -39,6 +40,7 @@ EPILOG = examples(
     "ringtoll boot kernel.elf --append 'flush=cr3' --module 'sandbox.elf' --module 'hello.elf one two'",
     "ringtoll boot kernel.elf --serial console.log --stats stats.json --max-cycles 5e9",
     "ringtoll boot vmlinuz --initrd initramfs.cpio --append 'console=ttyS0' --memory 128M",
+    "ringtoll boot vmlinuz --initrd initramfs.cpio --symbols System.map --serial console.log --summary",
     "ringtoll boot code.bin --format flat --address 0x100000 --profile pentium3-katmai-550",
 ) + (
     "\n\nThe exit status is the guest's own (debug exit port 0xf4), or: "
@@ -63,20 +65,19 @@ class Run:
         out.on_error = machine.request_stop
         with contextlib.ExitStack() as stack:
             request = stack.enter_context(stopping(machine.request_stop))
-            if self.serial == "stdio":
-                keys = stack.enter_context(keyboard(machine.serial_input))
-
-                def poll() -> bool:
-                    if keys is not None:
-                        keys.poll()
-                    machine.interactive = keys is not None and keys.open
-                    return False
-            else:
+            keys = stack.enter_context(keyboard(machine.serial_input)) if self.serial == "stdio" else None
+            pace: Pace | None = None
+            if self.serial != "stdio" or not sys.stdout.isatty():
                 advance = stack.enter_context(progress(f"running {self.image.name}", max_cycles))
+                pace = Pace(machine, float(self.profile.mhz.value), advance)
 
-                def poll() -> bool:
-                    advance(machine.cycles, f"{machine.cycles / 1e6:,.0f} M cycles")
-                    return False
+            def poll() -> bool:
+                if keys is not None:
+                    keys.poll()
+                if pace is not None:
+                    pace.poll()
+                machine.interactive = keys is not None and keys.open
+                return False
 
             outcome = machine.run(max_cycles=max_cycles, stop=poll)
         return outcome, request
@@ -136,6 +137,14 @@ def boot(
             "What the guest writes is dropped at the end, unless rw writes it through.",
         ),
     ] = None,
+    symbols: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Symbols for a kernel that carries none: System.map, a copy of /proc/kallsyms, "
+            "or an ELF file; repeatable.",
+        ),
+    ] = None,
     screenshot: Annotated[
         str | None, typer.Option(metavar="FILE.png", help="Write a picture of the VGA's screen at the end.")
     ] = None,
@@ -170,7 +179,7 @@ def boot(
     """Run a guest image; its serial line is this terminal. Ctrl-C stops it and says what the run cost."""
     from emulator.machine import Machine
     from emulator.timing.profile import load_profile
-    from loader import load_image, load_module
+    from loader import load_image, load_module, load_symbols
 
     if stats == "-" and serial == "stdio":
         raise typer.BadParameter(
@@ -187,6 +196,7 @@ def boot(
         format=format.value,
         address=address,
     )
+    extra = [load_symbols(path, loaded.name) for path in symbols or []]
     for note in loaded.notes:
         say(note)
     with (
@@ -197,6 +207,7 @@ def boot(
     ):
         machine = Machine(cpu, memory_bytes=memory, serial_out=out.write, disks=disks, verify=verify)
         machine.load(loaded)
+        machine.symbols.add(extra)
         run = Run(machine, cpu, loaded, memory, serial)
         outcome, request = run.go(out, max_cycles)
         status = int(request.status) if outcome.kind == "interrupted" else outcome.status

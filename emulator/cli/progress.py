@@ -5,7 +5,15 @@ import threading
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 DELAY = 2.0  # seconds
 
@@ -19,12 +27,12 @@ class _Shown:
         self._lock = threading.Lock()
         self._over = False
         self._started = False
+        columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}")]
+        if total is not None:  # no bar and no end in sight without a limit
+            columns += [BarColumn(), TimeRemainingColumn()]
         self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[detail]}"),
-            TimeRemainingColumn(),
+            *columns,
+            TextColumn("{task.fields[detail]}", markup=False),
             console=console,
             transient=True,
             redirect_stdout=False,

@@ -3,6 +3,10 @@
     RDMSR, WRMSR           unknown registers are #GP(0)                   (SDM vol. 2B)
     IN, OUT, INS, OUTS     CPL > IOPL or VM86: the I/O bitmap of the TSS  (SDM vol. 1, 13.5)
     SYSENTER               with a null SYSENTER_CS it is #GP(0)
+    MOV DRn, INT1, RDPMC   the debug registers are ours; the others are #UD in Unicorn
+    JMP, CALL far          to a task gate or a TSS (compiled: `timing.far`)
+    SSE2, SSE3 ...         #UD if the profile's processor lacks it
+    SYSCALL                #UD: only AMD's and later processors have it
 
 When such an instruction is decoded, an address hook is put on it and its block is translated again.
 The hook looks at the bytes, since another address space may have other code there.
@@ -12,23 +16,45 @@ from typing import Final
 
 from emulator.cpu import layout
 from emulator.cpu.decode import DecodedBlock
-from emulator.cpu.exceptions import GP, Fault
+from emulator.cpu.exceptions import GP, UD, Fault
+from emulator.cpu.features import lacks
 from emulator.cpu.kinds import (
+    INTERCEPT_FAR,
     INTERCEPT_IN,
     INTERCEPT_INS,
+    INTERCEPT_INT1,
+    INTERCEPT_MOV_FROM_DR,
+    INTERCEPT_MOV_TO_DR,
     INTERCEPT_OUT,
     INTERCEPT_OUTS,
     INTERCEPT_RDMSR,
+    INTERCEPT_RDPMC,
+    INTERCEPT_SEGMENT,
+    INTERCEPT_SIMD,
+    INTERCEPT_SYSCALL,
     INTERCEPT_SYSENTER,
     INTERCEPT_WRMSR,
 )
 from emulator.cpu.msr import IA32_TSC
-from emulator.cpu.registers import EAX, ECX, EDX, IOPL, VM
+from emulator.cpu.processor import is_pentium4
+from emulator.cpu.registers import EAX, ECX, EDX, HF_CS32, IOPL, VM
+from emulator.timing.far import on_far, on_segment_loaded
 from emulator.timing.system_access import physical_address, system_read
 
 PORT_KINDS: Final = frozenset({INTERCEPT_IN, INTERCEPT_OUT, INTERCEPT_INS, INTERCEPT_OUTS})
-MSR_KINDS: Final = frozenset({INTERCEPT_RDMSR, INTERCEPT_WRMSR})
+COMPILED: Final = {INTERCEPT_FAR: on_far, INTERCEPT_SEGMENT: on_segment_loaded}
+ALWAYS: Final = frozenset(COMPILED) | {
+    INTERCEPT_RDMSR,
+    INTERCEPT_WRMSR,
+    INTERCEPT_MOV_TO_DR,
+    INTERCEPT_MOV_FROM_DR,
+    INTERCEPT_INT1,
+    INTERCEPT_RDPMC,
+    INTERCEPT_SYSCALL,
+}
+CR4_PCE: Final = 1 << 8
 TSS_IO_MAP_BASE: Final = 102
+TSS_32BIT: Final = 1 << 11  # of the descriptor's type; a 16-bit TSS has no bitmap
 PREFIXES: Final = frozenset(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0")
 WIDE: Final = 0x66
 
@@ -46,18 +72,23 @@ class Intercepts:
         new = False
         for offset, kind in block.intercepts:
             at = (address + offset) & 0xFFFFFFFF
-            if at in self._installed or not self._needed(kind):
+            if at in self._installed or not self._needed(kind, at):
                 continue
             self._installed.add(at)
-            self.processor.engine.on_code(at, self._before)
+            if kind in COMPILED:
+                self.processor.engine.on_compiled_code(at, COMPILED[kind].address)
+            else:
+                self.processor.engine.on_code(at, self._before)
             new = True
         return new
 
-    def _needed(self, kind: int) -> bool:
+    def _needed(self, kind: int, at: int) -> bool:
         if kind in PORT_KINDS:
             return self._ports_checked()
-        if kind in MSR_KINDS:
+        if kind in ALWAYS:
             return True
+        if kind == INTERCEPT_SIMD:
+            return self._lacks(self._bytes(at, 15))
         return kind == INTERCEPT_SYSENTER and not self.processor.state.sysenter_cs & 0xFFFC
 
     def _ports_checked(self) -> bool:
@@ -82,8 +113,16 @@ class Intercepts:
                 self._read_msr(linear, length + 2)
             elif opcode == b"\x0f\x30":
                 self._write_msr(linear, length + 2)
+            elif opcode in (b"\x0f\x21", b"\x0f\x23"):
+                self._move_debug(linear, opcode[1] == 0x23, code[length + 2], length + 3)
+            elif opcode == b"\x0f\x33":
+                self._read_counter(linear, length + 2)
+            elif opcode[:1] == b"\xf1":
+                self.processor.trap_in_hook(linear, length + 1)
             elif opcode == b"\x0f\x34" and not self.processor.state.sysenter_cs & 0xFFFC:
                 raise Fault(GP)
+            elif opcode == b"\x0f\x05" or self._lacks(code):
+                raise Fault(UD)
         except Fault as fault:
             self.processor.raise_in_hook(linear, fault)
 
@@ -108,7 +147,7 @@ class Intercepts:
             return
         _, base, limit = self.processor.registers.table(layout.TR)
         state = self.processor.state.array
-        if limit < TSS_IO_MAP_BASE + 1:
+        if limit < TSS_IO_MAP_BASE + 1 or not self.processor.registers.task_flags & TSS_32BIT:
             raise Fault(GP)
         offset = self._system_read(state, base + TSS_IO_MAP_BASE) + (port >> 3)
         if offset + 1 > limit:
@@ -123,6 +162,31 @@ class Intercepts:
         if value < 0:
             raise Fault(14, -1 - value, linear)
         return value
+
+    def _lacks(self, code: bytes) -> bool:
+        bits = 32 if self.processor.registers.hflags & HF_CS32 else 16
+        identity = self.processor.profile.cpuid
+        return lacks(code, bits, int(identity.feature_edx.value), int(identity.feature_ecx.value))
+
+    def _move_debug(self, linear: int, write: bool, modrm: int, length: int) -> None:
+        processor, number, register = self.processor, modrm >> 3 & 7, modrm & 7
+        if write:
+            processor.debug.write(number, processor.registers.general(register))
+        else:
+            processor.registers.set_general(register, processor.debug.read(number))
+        processor.skip_in_hook(linear, length)
+
+    def _read_counter(self, linear: int, length: int) -> None:
+        """RDPMC: the counters exist and stand still."""
+        processor, registers = self.processor, self.processor.registers
+        user = registers.cpl or registers.system_flags & VM
+        if user and not registers.control(4) & CR4_PCE:
+            raise Fault(GP)
+        if registers.general(ECX) >= (18 if is_pentium4(processor.profile) else 2):
+            raise Fault(GP)
+        registers.set_general(EAX, 0)
+        registers.set_general(EDX, 0)
+        processor.skip_in_hook(linear, length)
 
     def _read_msr(self, linear: int, length: int) -> None:
         processor = self.processor

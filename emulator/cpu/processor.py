@@ -12,32 +12,44 @@ from typing import Final
 
 from emulator.cpu.blocks import BlockStore
 from emulator.cpu.cpuid import cpuid
+from emulator.cpu.debug import BS, BT, TASK_TRAP, DebugRegisters
 from emulator.cpu.delivery import Delivery
 from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
 from emulator.cpu.exceptions import (
+    DB,
     DF,
     FAULTS_WITH_RF,
-    NAMES,
     PF,
     UD,
     WITH_ERROR_CODE,
     Fault,
-    FaultRecord,
     TripleFault,
 )
+from emulator.cpu.guest_error import GuestError as GuestError
+from emulator.cpu.guest_error import engine_error, no_long_mode, no_pae, shutdown_message
 from emulator.cpu.implicit import loads_descriptor
-from emulator.cpu.msr import IA32_SYSENTER_CS, ApicBase, Msrs, UnknownMsr
+from emulator.cpu.msr import EFER_LME, IA32_EFER, IA32_SYSENTER_CS, ApicBase, Msrs, UnknownMsr
 from emulator.cpu.quick_delivery import deliver_quickly
-from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, RF, Registers
+from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, HF_INHIBIT_IRQ, IF, RF, SS, TF, Registers
 from emulator.cpu.symbols import SymbolTable
 from emulator.cpu.task_switch import TaskSwitch
 from emulator.cpu.verify import Verifier
 from emulator.memory.ram import PhysicalMemory
+from emulator.timing.after import AFTER_SEGMENT
 from emulator.timing.causes import INTERRUPT
 from emulator.timing.costs import Costs
-from emulator.timing.fill import FAULT_PAGE, FAULT_UNMAPPED_FETCH
+from emulator.timing.fill import FAULT_PAGE
 from emulator.timing.schema import Profile
-from emulator.timing.state import FETCH, STOP_DEADLINE, STOP_ERROR, STOP_INTERRUPT, STOP_RESUME, StateView
+from emulator.timing.state import (
+    FETCH,
+    STOP_DEADLINE,
+    STOP_ERROR,
+    STOP_INTERRUPT,
+    STOP_MODE,
+    STOP_PAE,
+    STOP_RESUME,
+    StateView,
+)
 from emulator.timing.system_access import (
     charge_cause,
     control_3_changed,
@@ -56,14 +68,6 @@ class Stop(Enum):
     DEADLINE = "deadline"
     INTERRUPT = "interrupt"
     HALT = "halt"
-
-
-class GuestError(Exception):
-    """The guest did what no machine survives; the message says what, where and which rule."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
 
 
 def is_pentium4(profile: Profile) -> bool:
@@ -86,6 +90,7 @@ class Processor:
         write_port: Callable[[int, int, int], None],
         apic: ApicBase | None = None,
     ) -> None:
+        from emulator.cpu.checks import Checks
         from emulator.cpu.intercepts import Intercepts
 
         self.profile, self.state, self.symbols = profile, state, symbols
@@ -103,9 +108,11 @@ class Processor:
         self.delivery.tasks = TaskSwitch(
             self.delivery, self.engine.load_flags, self._load_cr3, self._task_switched
         )
+        self.debug = DebugRegisters(self.registers, state)
         self.counts: dict[str, int] = {}
         self._forget = False  # translations, before going on
         self.intercepts = Intercepts(self)
+        self.checks = Checks(self)
         state.implicit_function = self.engine.callback(self._implicit)
         self.engine.on_interrupt(self._interrupt)
         self.engine.on_invalid_instruction(self._invalid_instruction)
@@ -131,6 +138,10 @@ class Processor:
 
     def _task_switched(self, trap: bool) -> None:
         self._count("task_switches")
+        self.debug.task_switched()
+        if trap:  # delivered before the new task's first instruction
+            self.debug.dr6 |= BT
+            self.state.debug_hits = TASK_TRAP
 
     def code_at(self, linear: int, size: int) -> bytes:
         """Instruction bytes at a linear address, as far as they are mapped."""
@@ -166,7 +177,10 @@ class Processor:
         restart: int | None = None,
     ) -> None:
         s = self.state
-        s.after = 0
+        s.after = AFTER_SEGMENT
+        s.debug_hits = s.debug_shadow = 0
+        if vector == DB:
+            self.debug.delivered()
         s.last_branch = 0
         s.last_rep = -1
         s.fault = 0
@@ -184,20 +198,10 @@ class Processor:
             try:
                 self.delivery.deliver(vector, error, external=external, restart=restart)
             except TripleFault:
-                raise GuestError("triple fault", self._shutdown_message(self.delivery.history)) from None
+                raise GuestError("triple fault", shutdown_message(self.delivery.history, self)) from None
         if s.code_written:  # the stack shares a frame with code
             s.code_written = 0
             self.engine.retranslate(self.registers.stack_top, LARGEST_FRAME)
-
-    def _shutdown_message(self, history: list[FaultRecord]) -> str:
-        lines = ["triple fault: the processor shut down while delivering a double fault (SDM vol. 3A 5.15)"]
-        for record in history:
-            name = NAMES.get(record.vector, "interrupt")
-            error = "" if record.error is None else f" error code {record.error:#x}"
-            cr2 = f" CR2 {record.cr2:08x}" if record.vector == PF else ""
-            where = self.location(record.eip) if record.cs == self.registers.selector(CS) else ""
-            lines.append(f"  {record.vector} {name}{error} at {record.cs:04x}:{record.eip:08x}{where}{cr2}")
-        return "\n".join(lines)
 
     def location(self, eip: int | None = None) -> str:
         """` (file:symbol+offset)` of an EIP in the current code segment, or nothing."""
@@ -216,31 +220,56 @@ class Processor:
             at = (self.blocks.instruction_before(r.linear_eip) - r.base(CS)) & 0xFFFFFFFF
             self.blocks.unretire(r.linear_eip)
             self._deliver(vector, None, self.costs.interrupt_entry, restart=at)
+        elif vector == DB and self._in_stack_shadow():
+            pass  # MOV SS and POP SS: the trap comes after the next instruction (SDM vol. 3A 5.8.3)
         else:
+            if vector == DB:
+                self.debug.report_hits(BS)
             error = r.error_code if vector in WITH_ERROR_CODE else None
             self.blocks.unretire(r.linear_eip)
             self._deliver(vector, 0 if vector == DF else error, self.costs.exception_entry)
         self.engine.jump_from_interrupt(r.eip)
+
+    def _in_stack_shadow(self) -> bool:
+        if not self.registers.hflags & HF_INHIBIT_IRQ:
+            return False
+        before = self.blocks.instruction_before(self.registers.linear_eip)
+        code = self.code_at(before, 15).lstrip(b"\x26\x2e\x36\x3e\x64\x65\x66\x67")
+        return code[:1] == b"\x17" or (code[:1] == b"\x8e" and code[1] >> 3 & 7 == SS)
 
     def _invalid_instruction(self) -> None:
         self.blocks.unretire(self.registers.linear_eip)
         self._deliver(UD, None, self.costs.exception_entry)
 
     def raise_in_hook(self, linear: int, fault: Fault) -> None:
-        """Deliver a fault of the instruction at `linear`, from its address hook."""
+        """Deliver a fault of (or a trap before) the instruction at `linear`, from its address hook."""
         r = self.registers
         self.blocks.unretire(linear)
         r.eip = (linear - r.base(CS)) & 0xFFFFFFFF
         if fault.vector == PF:
             r.set_control(2, fault.linear)
-        self._deliver(fault.vector, fault.error, self.costs.exception_entry)
+        error = fault.error if fault.vector in WITH_ERROR_CODE else None
+        self._deliver(fault.vector, error, self.costs.exception_entry)
         self.engine.jump(r.eip)
+
+    def trap_in_hook(self, linear: int, length: int) -> None:
+        """INT1 at `linear`: a debug trap behind it that leaves DR6 alone."""
+        after = (linear + length) & 0xFFFFFFFF
+        self.blocks.unretire(after)
+        self.registers.eip = (after - self.registers.base(CS)) & 0xFFFFFFFF
+        self._deliver(DB, None, self.costs.exception_entry)
+        self.engine.jump(self.registers.eip)
 
     def skip_in_hook(self, linear: int, length: int) -> None:
         """The hook has executed the instruction at `linear`: go on behind it."""
         after = (linear + length) & 0xFFFFFFFF
         self.blocks.unretire(after)
-        self.engine.jump((after - self.registers.base(CS)) & 0xFFFFFFFF)
+        self.state.after = AFTER_SEGMENT
+        self.registers.eip = (after - self.registers.base(CS)) & 0xFFFFFFFF
+        if self.registers.system_flags & TF:
+            self.debug.report_hits(BS)
+            self._deliver(DB, None, self.costs.exception_entry)
+        self.engine.jump(self.registers.eip)
 
     def _cpuid(self) -> None:
         values = cpuid(self.profile, self.registers.general(EAX))
@@ -256,6 +285,8 @@ class Processor:
 
     def write_msr(self, index: int, value: int) -> None:
         """WRMSR. Raises: Fault (#GP) for an unknown register."""
+        if index == IA32_EFER and value & EFER_LME:
+            raise no_long_mode(self)
         before = self.state.sysenter_cs
         try:
             self.msrs.write(index, value)
@@ -307,8 +338,10 @@ class Processor:
                     return Stop.DEADLINE
                 continue
             if status != UC_ERR_OK:
-                raise self._engine_error(status)
-            if s.stop == STOP_RESUME:
+                raise engine_error(status, self)
+            if s.stop & STOP_PAE:
+                raise no_pae(self)
+            if s.stop in (STOP_MODE, STOP_RESUME):
                 continue
             if s.stop & STOP_INTERRUPT:
                 return Stop.INTERRUPT
@@ -323,12 +356,3 @@ class Processor:
         self.registers.set_control(2, self.engine.fault_address)
         self._count("page_faults")
         self._deliver(PF, s.fault_error, self.costs.exception_entry)
-
-    def _engine_error(self, status: int) -> GuestError:
-        if self.state.fault == FAULT_UNMAPPED_FETCH:
-            return GuestError(
-                "unmapped execution",
-                f"execution of unmapped memory at {self.where()}: no RAM at the physical address "
-                f"behind linear {self.engine.fault_address:08x} (RAM ends at {self.engine.ram.size:#x})",
-            )
-        return GuestError("engine", f"the engine stopped with status {status} at {self.where()}")

@@ -1,7 +1,8 @@
 """Guest symbols as ledger rows: which function does a block belong to?
 
 Processes overlap in linear addresses, so an address alone doesn't tell: the block's bytes must be
-those of the file's code at that address.
+those of the file's code at that address. Only the symbols of a kernel, which is mapped everywhere and
+patches itself, may be taken by address (`SymbolFile.by_address`).
 """
 
 from bisect import bisect_right
@@ -30,13 +31,16 @@ class SymbolTable:
 
     def find(self, address: int, code: bytes) -> int:
         """Number of the symbol that covers `address`, where the guest has `code`."""
-        for number, file in enumerate(self._files):
-            if self._holds(file, address, code):
+        for number in range(len(self._files)):
+            if self._holds(number, address, code):
                 return self._number(number, address)
         return NO_SYMBOL
 
-    @staticmethod
-    def _holds(file: SymbolFile, address: int, code: bytes) -> bool:
+    def _holds(self, number: int, address: int, code: bytes) -> bool:
+        file = self._files[number]
+        if file.by_address:
+            position = bisect_right(self._values[number], address) - 1
+            return position >= 0 and address - self._values[number][position] < file.symbols[position].size
         for start, data in file.code:
             offset = address - start
             if 0 <= offset < len(data):
@@ -60,7 +64,7 @@ class SymbolTable:
     def describe(self, address: int, code: bytes = b"") -> str:
         """`file:symbol+offset` of an address, or an empty string."""
         for number, file in enumerate(self._files):
-            if self._holds(file, address, code):
+            if self._holds(number, address, code):
                 position = bisect_right(self._values[number], address) - 1
                 if position >= 0:
                     symbol = file.symbols[position]

@@ -14,7 +14,7 @@ A walk returns one integer, so that it compiles to registers:
 
 from typing import Any, Final
 
-from emulator.compiled import Word, compiled, inlined, load_u32, store_u8, store_u32
+from emulator.compiled import Word, compiled, inlined, load_u32, store_i64, store_u32
 
 RIGHT_WRITE: Final = 0x002
 RIGHT_USER: Final = 0x004
@@ -64,8 +64,8 @@ def walk(s: Any, page: Word) -> Word:
 
 @compiled
 def mark_table(s: Any, at: Word) -> None:
-    """Remember that a frame holds page tables: a write to it makes cached translations doubtful."""
-    store_u8(s.table_frames + (at >> 12), 1)
+    """A frame holds page tables: a write to it makes what the soft TLB holds by now doubtful."""
+    store_i64(s.table_frames + 8 * (at >> 12), s.epoch)
 
 
 @compiled

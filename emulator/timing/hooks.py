@@ -22,18 +22,18 @@ from emulator.compiled import (
     compiled,
     inlined,
     load_i64,
-    load_u8,
     load_u32,
     store_u8,
     store_u32,
 )
 from emulator.mmu.tlb import CODE, DATA
-from emulator.mmu.walk import CR0_PG, control, permitted, walk
+from emulator.mmu.walk import permitted
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
 from emulator.timing.after import after_effect, block_records
 from emulator.timing.causes import BRANCH, DEVICE
 from emulator.timing.charge import charge, charge_instructions, select_row
 from emulator.timing.fill import translation
+from emulator.timing.modes import enter_block, evaluate
 from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT, STOP_RESUME
 
 BRANCH_NONE = 0
@@ -64,6 +64,9 @@ def must_stop(s: Any) -> Any:
     ):
         s.stop |= STOP_INTERRUPT
     else:
+        return False
+    if s.debug_hits:
+        s.stop = 0  # a debug trap of the last instruction comes first
         return False
     call1(s.stop_function, s.engine)
     return True
@@ -166,6 +169,8 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
         return
     if s.after:
         after_effect(s)
+        if evaluate(s):
+            return
     if s.table_written:
         s.table_written = 0
         s.table_flushes += 1
@@ -186,9 +191,11 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     index = find_block(s, address, physical, size)
     if index <= 0:
         return
+    block = block_records(s)[index]
+    if s.watch & block.needs and enter_block(s, block, index):
+        return
     if s.last_branch:
         resolve_branch(s, address)
-    block = block_records(s)[index]
     select_row(s, np.int64(block.symbol), load_u32(s.at_hflags) & 3)
     cost: Word = np.int64(block.cost256)
     if block.rep_offset == 0 and s.last_rep == address:
@@ -223,41 +230,6 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
             fetch_lines(s, frame << 12, (frame << 12) + size - in_page - 1)
 
 
-@callback(types.void(types.int64, types.int64, types.uint32, STATE_POINTER))
-def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
-    """UC_HOOK_BLOCK with all accounting off: time is one cycle an instruction, nothing is modelled."""
-    s = carray(state, (1,))[0]
-    if s.after:
-        after_effect(s)
-    if s.table_written:
-        s.table_written = 0
-    if must_stop(s):
-        return
-    address = address & 0xFFFFFFFF
-    page = address >> 12
-    frame = page
-    if control(s, 0) & CR0_PG:
-        frame = walk(s, page)
-        if frame < 0:
-            return
-        frame &= 0xFFFFF
-    physical = frame << 12 | (address & 0xFFF)
-    if physical >= s.ram_size:
-        return
-    index = find_block(s, address, physical, np.int64(size))
-    if index <= 0:
-        return
-    block = block_records(s)[index]
-    s.blocks += 1
-    s.instructions += block.count
-    s.cycles += block.count
-    s.after = block.after
-    s.last_block = index
-    s.last_address = address
-    s.last_size = np.int64(size)
-    s.last_physical = physical
-
-
 @compiled
 def crossing(s: Any, linear: Word, write: bool) -> None:
     """An access over a page boundary. The hook names its first page, before the engine looks at the second.
@@ -281,8 +253,8 @@ def crossing(s: Any, linear: Word, write: bool) -> None:
 
 @compiled
 def table_frame(s: Any, physical: Word) -> Any:
-    """Does this physical address lie in a frame that a page walk has read?"""
-    return 0 <= physical < s.ram_size and load_u8(s.table_frames + (physical >> 12)) != 0
+    """Has a page walk read this frame since the soft TLB was last empty?"""
+    return 0 <= physical < s.ram_size and load_i64(s.table_frames + 8 * (physical >> 12)) == s.epoch
 
 
 @compiled
@@ -337,7 +309,7 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
         s.last_data_writable = 0  # every store to it must come here
         if write and not s.rewritten and physical < s.last_physical + s.last_size and last >= s.last_physical:
             s.rewritten = REWRITTEN
-    if load_u8(s.table_frames + frame):
+    if load_i64(s.table_frames + 8 * frame) == s.epoch:
         s.last_data_line = -1  # a write to this line must come here, even after a read of it
         if write:
             s.table_written = 1

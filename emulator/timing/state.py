@@ -52,6 +52,9 @@ SCALARS: Final = (
     "cr0", "cr3", "cr4",
     # SYSENTER MSRs
     "sysenter_cs", "sysenter_esp", "sysenter_eip",
+    # checked execution (checks.py)
+    "checks", "watch", "hook_bounds", "plans", "accesses", "plan_next", "plan_function", "check_function",
+    "task_function", "debug_hits", "debug_shadow", "debug_addresses", "dr7",
     # geometry and costs, from the profile
     "dtlb_walk_cost", "itlb_walk_cost", "walk_l1_miss", "memory_penalty",
     "l1d_sets", "l1d_ways", "l1d_shift", "l1d_penalty", "l1d_write_allocate", "store_exposed",
@@ -97,12 +100,18 @@ BLOCK: Final = np.dtype(
     [(name, "i4") for name in (
         "size", "alternative", "count", "cost256", "extra", "extras", "branch", "after", "symbol", "sync",
         "counter", "rep_offset", "rep_next256", "base", "index", "scale", "displacement", "segment",
-        "stamp", "stamps",
+        "stamp", "stamps", "needs", "plan", "plans", "far_selector",
     )] + [("target", "i8"), ("fetched", "i8")]
 )  # fmt: skip
 # An RDTSC in a block: where it is, and what the block charges for the instructions behind it.
 STAMP: Final = np.dtype([(name, "i4") for name in ("offset", "count", "cost256", "extra", "extras")])
 EXTRA: Final = np.dtype([("cause", "i4"), ("cycles", "i4")])
+# What an instruction accesses, for checked execution: see `cpu.operand_plan`.
+PLAN: Final = np.dtype([(name, "i4") for name in ("offset", "length", "flags", "first", "count")])
+ACCESS: Final = np.dtype(
+    [(name, "i4") for name in ("segment", "base", "index", "scale", "displacement", "size", "alignment")]
+    + [("mask", "i8"), ("flags", "i8")]
+)
 TSC: Final = np.dtype([("tsc", "i8"), ("causes", "i8", (COUNT,))])
 
 STATE_POINTER: Final = types.CPointer(from_dtype(STATE))
@@ -113,7 +122,9 @@ EXTRA_TYPE: Final = from_dtype(EXTRA)
 STOP_DEADLINE: Final = 1
 STOP_INTERRUPT: Final = 2
 STOP_ERROR: Final = 4
-STOP_RESUME: Final = 8  # only to begin anew at the same place
+STOP_MODE: Final = 8  # checked execution begins or ends
+STOP_PAE: Final = 16
+STOP_RESUME: Final = 32  # only to begin anew at the same place
 
 # access kinds, as Unicorn numbers them (UC_MEM_*)
 READ: Final = 16

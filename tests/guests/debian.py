@@ -9,7 +9,8 @@
 
     python tests/guests/debian.py [FOLDER]     the same by hand; tests call fetch() or the fixture below
 
-The folder is $RINGTOLL_GUESTS, or one in the temporary folder; what is there is not fetched again.
+The folder is $RINGTOLL_GUESTS, or ringtoll-guests in the user's cache; what is there is not fetched again.
+With run="COMMANDS" on the kernel's command line the initramfs runs these and turns the machine off.
 Nothing of it is part of the repository. apt-get checks signatures with Debian's own keyring, keeps
 its index in the folder, and neither reads nor changes the system's package lists: the architecture
 i386 need not be added. A host without apt-get, Debian's keyring or a network raises `Unavailable`.
@@ -21,7 +22,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ INIT = """#!/bin/sh
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 echo "initramfs: ready"
+if [ -n "$run" ]; then eval "$run"; poweroff -f; fi
 export PS1='# '
 exec setsid sh -c 'exec sh -i </dev/ttyS0 >/dev/ttyS0 2>&1'
 """
@@ -61,8 +62,9 @@ class Guests:
 
 def folder() -> Path:
     """Where guests are kept between runs."""
-    given = os.environ.get("RINGTOLL_GUESTS")
-    return Path(given) if given else Path(tempfile.gettempdir()) / f"ringtoll-guests-{os.getuid()}"
+    if given := os.environ.get("RINGTOLL_GUESTS"):
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ringtoll-guests"
 
 
 def fetch(where: Path | None = None) -> Guests:

@@ -32,11 +32,11 @@ class Small:
         cr0 = 1 << 31 | (1 << 16 if control.wp else 0)
         cr4 = (1 << 4 if control.pse else 0) | (1 << 7 if control.pge else 0)
         self.registers = (ctypes.c_uint64 * 5)(cr0, 0, 0, control.cr3, cr4)
-        self.marks = (ctypes.c_uint8 * FRAMES)()
+        self.marks = (ctypes.c_int64 * FRAMES)()
         self.view = StateView()
         self.view.ram, self.view.ram_size = ctypes.addressof(self.ram), SIZE
         self.view.at_control = ctypes.addressof(self.registers)
-        self.view.table_frames = ctypes.addressof(self.marks)
+        self.view.table_frames, self.view.epoch = ctypes.addressof(self.marks), 1
         self.state = record(self.view)
 
 
