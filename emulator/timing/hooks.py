@@ -22,6 +22,7 @@ from emulator.compiled import (
     compiled,
     inlined,
     load_i64,
+    load_u8,
     load_u32,
     store_u8,
     store_u32,
