@@ -30,7 +30,7 @@ from emulator.exitstatus import ExitStatus
 from emulator.firmware.tables import firmware_tables
 from emulator.memory.ram import PhysicalMemory
 from emulator.timing.arrays import ModelArrays
-from emulator.timing.causes import HALT
+from emulator.timing.causes import CAUSES, DTLB_COLD, HALT, L1D_MISS
 from emulator.timing.ledger import Ledger
 from emulator.timing.schema import Profile
 from emulator.timing.setup import GeometryError, configure
@@ -43,6 +43,7 @@ NEVER: Final = 1 << 62
 # a guest that sets no timer. It changes nothing that the guest can see.
 ATTENTION: Final = 20_000_000
 
+TLB_CAUSES: Final = CAUSES[DTLB_COLD:L1D_MISS]
 STATISTICS: Final = SCALARS[SCALARS.index("dtlb_misses_4k") : SCALARS.index("fills")]
 
 
@@ -238,6 +239,8 @@ class Machine:
             name: getattr(self.state, name)
             for name in ("instructions", "blocks", "reads", "writes", *STATISTICS)
         }
+        misses = self.state.field("tlb_misses").ravel()
+        named |= {f"{cause}_misses": int(n) for cause, n in zip(TLB_CAUSES, misses, strict=True)}
         return named | dict(sorted(self.processor.counts.items()))
 
     def host_statistics(self) -> dict[str, int]:

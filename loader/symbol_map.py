@@ -47,7 +47,7 @@ def load_symbols(path: str | os.PathLike[str], owner: str | None = None) -> Symb
 
 def parse_map(data: bytes, name: str) -> SymbolFile:
     """The symbols of a System.map. Raises: ImageError if there is none."""
-    symbols = list(_symbols(data))
+    symbols = [symbol for symbol in _symbols(data) if symbol.value >= KERNEL_SPACE]
     if not symbols:
         what = "no symbol of a kernel (from 0x80000000 up) stands in it; a distribution's System.map is often"
         what += " a stub, and only root sees addresses in /proc/kallsyms"
@@ -67,9 +67,10 @@ def _symbols(data: bytes) -> Iterator[Symbol]:
 def _by_address(name: str, symbols: Iterable[Symbol]) -> SymbolFile:
     """One symbol for each address, a function where there is one; each reaches to the next."""
     best: dict[int, Symbol] = {}
-    for symbol in sorted(set(symbols), key=lambda s: (s.value, s.kind != "function")):
-        if symbol.value >= KERNEL_SPACE:
-            best.setdefault(int(symbol.value), symbol)
+    for symbol in sorted(
+        set(symbols), key=lambda s: (s.value, s.kind != "function", s.name.startswith("_"), s.name)
+    ):
+        best.setdefault(int(symbol.value), symbol)
     return SymbolFile(name, tuple(_sized(list(best.values()))), (), by_address=True)
 
 

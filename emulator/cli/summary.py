@@ -7,10 +7,11 @@ from typing import Any, Protocol
 from rich.console import Console
 
 import emulator
-from emulator.cli.tables import ledger_table
+from emulator.cli.tables import WALKS, ledger_table, symbol_table, tlb_table
 from emulator.timing.ledger import Ledger
 
 SCHEMA = 1
+TOP = 20  # symbols in the summary
 
 
 class Measured(Protocol):
@@ -52,6 +53,11 @@ def show_summary(machine: Measured, profile: str, mhz: float, console: Console) 
     )
     if machine.ledger.total():
         console.print(ledger_table(machine.ledger))
+        statistics = machine.statistics()
+        if any(statistics.get(f"{cause}_misses") for cause in WALKS):
+            console.print(tlb_table(statistics, machine.ledger))
+        if len(machine.ledger.by_symbol()) > 1:
+            console.print(symbol_table(machine.ledger, TOP))
     counts = ", ".join(f"{name} {n:,}" for name, n in machine.statistics().items() if n)
     if counts:
         console.print(counts, highlight=False, soft_wrap=True)

@@ -92,6 +92,8 @@ class Checks:
         if p.state.accounting:
             charge_cause(p.state.array, INTERRUPT, p.costs.interrupt_entry)
         p.state.after = AFTER_SEGMENT
+        if p.state.code_written:
+            p.written_code()
         p.engine.jump(r.eip)
         return 0
 

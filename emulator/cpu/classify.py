@@ -31,6 +31,7 @@ from emulator.cpu.kinds import (
     INTERCEPT_INS,
     INTERCEPT_INT1,
     INTERCEPT_MOV_FROM_DR,
+    INTERCEPT_MOV_TO_CR4,
     INTERCEPT_MOV_TO_DR,
     INTERCEPT_NONE,
     INTERCEPT_OUT,
@@ -38,7 +39,6 @@ from emulator.cpu.kinds import (
     INTERCEPT_RDMSR,
     INTERCEPT_RDPMC,
     INTERCEPT_SIMD,
-    INTERCEPT_SYSCALL,
     INTERCEPT_SYSENTER,
     INTERCEPT_WRMSR,
     REGISTER_16,
@@ -75,7 +75,10 @@ _AFTER: Final = {
 _INTERCEPT: Final = {
     "rdmsr": INTERCEPT_RDMSR, "wrmsr": INTERCEPT_WRMSR, "in": INTERCEPT_IN, "out": INTERCEPT_OUT,
     "ins": INTERCEPT_INS, "outs": INTERCEPT_OUTS, "rdpmc": INTERCEPT_RDPMC, "sysenter": INTERCEPT_SYSENTER,
+    "mov_cr4": INTERCEPT_MOV_TO_CR4,
 }  # fmt: skip
+# of other classes, and not every profile's: see `features.py`
+ELSEWHERE: Final = frozenset(["movnti", "fisttp", "rdtscp", "syscall", "sysret", "monitor", "mwait"])
 _SYNC: Final = frozenset(_INTERCEPT) | {"rdtsc", "cpuid", "sysenter"}
 
 
@@ -106,9 +109,7 @@ def classify(mnemonic: str, operands: str) -> Instruction:
         intercept = INTERCEPT_MOV_TO_DR if write else INTERCEPT_MOV_FROM_DR
     elif name == "int1":
         intercept = INTERCEPT_INT1
-    elif name == "syscall":
-        intercept = INTERCEPT_SYSCALL
-    elif kind in ("sse", "mmx", "unknown", "clflush", "mfence", "lfence") or name in ("movnti", "fisttp"):
+    elif kind in ("sse", "mmx", "unknown", "clflush", "mfence", "lfence") or name in ELSEWHERE:
         intercept = INTERCEPT_SIMD
     far = _far(operands) if kind in ("jmp_far", "call_far") else 0
     if far:

@@ -18,7 +18,8 @@ _ECX: Final = {
     x86.X86_GRP_SSE41: 1 << 19,
     x86.X86_GRP_SSE42: 1 << 20,
 }
-_NAMES_EDX: Final = {"clflush": CLFLUSH, "movnti": SSE2, "mfence": SSE2, "lfence": SSE2}
+_SSE2_NAMES: Final = "movnti mfence lfence paddq psubq pmuludq movdq2q movq2dq cvtpi2pd cvtpd2pi cvttpd2pi"
+_NAMES_EDX: Final = {"clflush": CLFLUSH} | dict.fromkeys(_SSE2_NAMES.split(), SSE2)
 _NAMES_ECX: Final = {"fisttp": 1, "lddqu": 1, "monitor": 8, "mwait": 8, "popcnt": 1 << 23, "movbe": 1 << 22}
 _NONE: Final = frozenset(["rdtscp", "syscall", "sysret", "lzcnt", "tzcnt", "xgetbv", "xsetbv", "swapgs"])
 

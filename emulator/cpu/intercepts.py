@@ -2,11 +2,11 @@
 
     RDMSR, WRMSR           unknown registers are #GP(0)                   (SDM vol. 2B)
     IN, OUT, INS, OUTS     CPL > IOPL or VM86: the I/O bitmap of the TSS  (SDM vol. 1, 13.5)
+    MOV CR4                reserved bits are #GP(0), and PAE is one here  (SDM vol. 2A)
     SYSENTER               with a null SYSENTER_CS it is #GP(0)
     MOV DRn, INT1, RDPMC   the debug registers are ours; the others are #UD in Unicorn
     JMP, CALL far          to a task gate or a TSS (compiled: `timing.far`)
     SSE2, SSE3 ...         #UD if the profile's processor lacks it
-    SYSCALL                #UD: only AMD's and later processors have it
 
 When such an instruction is decoded, an address hook is put on it and its block is translated again.
 The hook looks at the bytes, since another address space may have other code there.
@@ -15,8 +15,9 @@ The hook looks at the bytes, since another address space may have other code the
 from typing import Final
 
 from emulator.cpu import layout
+from emulator.cpu.cpuid import cr4_bits
 from emulator.cpu.decode import DecodedBlock
-from emulator.cpu.exceptions import GP, UD, Fault
+from emulator.cpu.exceptions import GP, PF, UD, Fault
 from emulator.cpu.features import lacks
 from emulator.cpu.kinds import (
     INTERCEPT_FAR,
@@ -24,6 +25,7 @@ from emulator.cpu.kinds import (
     INTERCEPT_INS,
     INTERCEPT_INT1,
     INTERCEPT_MOV_FROM_DR,
+    INTERCEPT_MOV_TO_CR4,
     INTERCEPT_MOV_TO_DR,
     INTERCEPT_OUT,
     INTERCEPT_OUTS,
@@ -31,11 +33,11 @@ from emulator.cpu.kinds import (
     INTERCEPT_RDPMC,
     INTERCEPT_SEGMENT,
     INTERCEPT_SIMD,
-    INTERCEPT_SYSCALL,
     INTERCEPT_SYSENTER,
     INTERCEPT_WRMSR,
 )
 from emulator.cpu.msr import IA32_TSC
+from emulator.cpu.operands import decode_at_eip, linear_address
 from emulator.cpu.processor import is_pentium4
 from emulator.cpu.registers import EAX, ECX, EDX, HF_CS32, IOPL, VM
 from emulator.timing.far import on_far, on_segment_loaded
@@ -50,13 +52,15 @@ ALWAYS: Final = frozenset(COMPILED) | {
     INTERCEPT_MOV_FROM_DR,
     INTERCEPT_INT1,
     INTERCEPT_RDPMC,
-    INTERCEPT_SYSCALL,
+    INTERCEPT_MOV_TO_CR4,
 }
 CR4_PCE: Final = 1 << 8
 TSS_IO_MAP_BASE: Final = 102
 TSS_32BIT: Final = 1 << 11  # of the descriptor's type; a 16-bit TSS has no bitmap
-PREFIXES: Final = frozenset(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0")
+PREFIX_BYTES: Final = b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0"
+PREFIXES: Final = frozenset(PREFIX_BYTES)
 WIDE: Final = 0x66
+CR4_PAE: Final = 1 << 5
 
 
 class Intercepts:
@@ -64,7 +68,7 @@ class Intercepts:
 
     def __init__(self, processor: "ProcessorLike") -> None:
         self.processor = processor
-        self._installed: set[int] = set()
+        self._installed: set[tuple[int, int]] = set()
         processor.blocks.prepare = self.prepare
 
     def prepare(self, address: int, block: DecodedBlock) -> bool:
@@ -72,11 +76,13 @@ class Intercepts:
         new = False
         for offset, kind in block.intercepts:
             at = (address + offset) & 0xFFFFFFFF
-            if at in self._installed or not self._needed(kind, at):
+            compiled = COMPILED.get(kind)
+            key = at, kind if compiled else 0
+            if key in self._installed or not self._needed(kind, at):
                 continue
-            self._installed.add(at)
-            if kind in COMPILED:
-                self.processor.engine.on_compiled_code(at, COMPILED[kind].address)
+            self._installed.add(key)
+            if compiled:
+                self.processor.engine.on_compiled_code(at, compiled.address)
             else:
                 self.processor.engine.on_code(at, self._before)
             new = True
@@ -88,7 +94,8 @@ class Intercepts:
         if kind in ALWAYS:
             return True
         if kind == INTERCEPT_SIMD:
-            return self._lacks(self._bytes(at, 15))
+            code = self._bytes(at, 15)
+            return self._lacks(code) or code.lstrip(PREFIX_BYTES)[:2] == b"\x0f\xae"  # CLFLUSH, perhaps
         return kind == INTERCEPT_SYSENTER and not self.processor.state.sysenter_cs & 0xFFFC
 
     def _ports_checked(self) -> bool:
@@ -119,10 +126,14 @@ class Intercepts:
                 self._read_counter(linear, length + 2)
             elif opcode[:1] == b"\xf1":
                 self.processor.trap_in_hook(linear, length + 1)
+            elif opcode == b"\x0f\x22" and code[length + 2 : length + 3] >= b"\xe0":
+                self._check_cr4(code[length + 2])
             elif opcode == b"\x0f\x34" and not self.processor.state.sysenter_cs & 0xFFFC:
                 raise Fault(GP)
-            elif opcode == b"\x0f\x05" or self._lacks(code):
+            elif self._lacks(code):
                 raise Fault(UD)
+            elif opcode == b"\x0f\xae" and code[length + 2] >> 3 & 7 == 7 and code[length + 2] < 0xC0:
+                self._flush_line(linear, code)
         except Fault as fault:
             self.processor.raise_in_hook(linear, fault)
 
@@ -176,6 +187,16 @@ class Intercepts:
             processor.registers.set_general(register, processor.debug.read(number))
         processor.skip_in_hook(linear, length)
 
+    def _flush_line(self, linear: int, code: bytes) -> None:
+        """CLFLUSH, which Unicorn lacks: it touches the line as a load does, and changes nothing."""
+        processor, registers = self.processor, self.processor.registers
+        instruction = decode_at_eip(registers, code)
+        address = linear_address(registers, instruction, instruction.operands[0])
+        value = int(system_read(processor.state.array, address, 1, registers.cpl == 3))
+        if value < 0:
+            raise Fault(PF, -1 - value, address)
+        processor.skip_in_hook(linear, instruction.size)
+
     def _read_counter(self, linear: int, length: int) -> None:
         """RDPMC: the counters exist and stand still."""
         processor, registers = self.processor, self.processor.registers
@@ -205,6 +226,17 @@ class Intercepts:
         processor.skip_in_hook(linear, length)
         if index == IA32_TSC:
             processor.write_msr(index, value)  # again: from here on, without the rest of the block
+
+    def _check_cr4(self, modrm: int) -> None:
+        """MOV CR4, r32 (0f 22 /4; the upper bits of ModRM, mod 3 and reg 4, make e0 to e7)."""
+        processor = self.processor
+        if modrm > 0xE7 or processor.registers.cpl or processor.registers.system_flags & VM:
+            return  # another register, or for the engine to refuse
+        value = processor.registers.general(modrm & 7)
+        if value & ~cr4_bits(processor.profile):
+            if value & CR4_PAE:
+                processor.remark = "the guest sets CR4.PAE, but this CPU has no PAE: see CPUID.1:EDX bit 6"
+            raise Fault(GP)
 
     def _privileged_index(self) -> int:
         if self.processor.registers.cpl or self.processor.registers.system_flags & VM:

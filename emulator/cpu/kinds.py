@@ -41,8 +41,8 @@ INTERCEPT_RDPMC: Final = 7  # #UD in Unicorn
 INTERCEPT_MOV_TO_DR: Final = 8
 INTERCEPT_MOV_FROM_DR: Final = 9
 INTERCEPT_INT1: Final = 10  # an invalid instruction in Unicorn
+INTERCEPT_MOV_TO_CR4: Final = 15  # reserved bits are #GP(0), and PAE isn't modelled
 INTERCEPT_SYSENTER: Final = 11  # Unicorn doesn't refuse it when SYSENTER_CS is null
-INTERCEPT_SYSCALL: Final = 15  # #UD on these processors, a NOP in Unicorn
 
 INTERCEPT_FAR: Final = 12  # far JMP and CALL, which may switch tasks
 INTERCEPT_SEGMENT: Final = 13  # behind a segment load in mid-block: not an instruction's own kind

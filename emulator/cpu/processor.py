@@ -12,31 +12,24 @@ from typing import Final
 
 from emulator.cpu.blocks import BlockStore
 from emulator.cpu.cpuid import cpuid
-from emulator.cpu.debug import BS, BT, TASK_TRAP, DebugRegisters
+from emulator.cpu.debug import BT, TASK_TRAP, DebugRegisters
 from emulator.cpu.delivery import Delivery
 from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
+from emulator.cpu.events import Events
 from emulator.cpu.exceptions import (
-    DB,
-    DF,
-    FAULTS_WITH_RF,
     PF,
-    UD,
-    WITH_ERROR_CODE,
     Fault,
-    TripleFault,
+    FaultRecord,
 )
 from emulator.cpu.guest_error import GuestError as GuestError
 from emulator.cpu.guest_error import engine_error, no_long_mode, no_pae, shutdown_message
 from emulator.cpu.implicit import loads_descriptor
 from emulator.cpu.msr import EFER_LME, IA32_EFER, IA32_SYSENTER_CS, ApicBase, Msrs, UnknownMsr
-from emulator.cpu.quick_delivery import deliver_quickly
-from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, HF_INHIBIT_IRQ, IF, RF, SS, TF, Registers
+from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, Registers
 from emulator.cpu.symbols import SymbolTable
 from emulator.cpu.task_switch import TaskSwitch
 from emulator.cpu.verify import Verifier
 from emulator.memory.ram import PhysicalMemory
-from emulator.timing.after import AFTER_SEGMENT
-from emulator.timing.causes import INTERRUPT
 from emulator.timing.costs import Costs
 from emulator.timing.fill import FAULT_PAGE
 from emulator.timing.schema import Profile
@@ -51,7 +44,6 @@ from emulator.timing.state import (
     StateView,
 )
 from emulator.timing.system_access import (
-    charge_cause,
     control_3_changed,
     physical_address,
     system_read,
@@ -59,7 +51,6 @@ from emulator.timing.system_access import (
 )
 
 GP: Final = 13
-LARGEST_FRAME: Final = 40  # from VM86: GS FS DS ES SS ESP EFLAGS CS EIP and an error code
 
 
 class Stop(Enum):
@@ -75,7 +66,7 @@ def is_pentium4(profile: Profile) -> bool:
     return int(profile.cpuid.signature.value) >> 8 & 15 == 15
 
 
-class Processor:
+class Processor(Events):
     """One IA-32 processor with its model."""
 
     def __init__(
@@ -110,6 +101,7 @@ class Processor:
         )
         self.debug = DebugRegisters(self.registers, state)
         self.counts: dict[str, int] = {}
+        self.remark = ""  # what a shutdown later may be the consequence of
         self._forget = False  # translations, before going on
         self.intercepts = Intercepts(self)
         self.checks = Checks(self)
@@ -164,44 +156,9 @@ class Processor:
 
     # -- events from the engine
 
-    def _count(self, name: str) -> None:
-        self.counts[name] = self.counts.get(name, 0) + 1
-
-    def _deliver(
-        self,
-        vector: int,
-        error: int | None,
-        cost: int,
-        *,
-        external: bool = False,
-        restart: int | None = None,
-    ) -> None:
-        s = self.state
-        s.after = AFTER_SEGMENT
-        s.debug_hits = s.debug_shadow = 0
-        if vector == DB:
-            self.debug.delivered()
-        s.last_branch = 0
-        s.last_rep = -1
-        s.fault = 0
-        kind = "exceptions" if restart is None else "software_interrupts"
-        self._count("interrupts" if external else kind)
-        if s.accounting:
-            charge_cause(s.array, INTERRUPT, cost)
-        else:
-            s.cycles += 1  # or faults could go on for ever at the same cycle
-        software = restart is not None
-        flags = self.engine.eflags()
-        if vector in FAULTS_WITH_RF and not software and not external:
-            flags |= RF
-        if not deliver_quickly(s.array, vector, -1 if error is None else error, flags, software):
-            try:
-                self.delivery.deliver(vector, error, external=external, restart=restart)
-            except TripleFault:
-                raise GuestError("triple fault", shutdown_message(self.delivery.history, self)) from None
-        if s.code_written:  # the stack shares a frame with code
-            s.code_written = 0
-            self.engine.retranslate(self.registers.stack_top, LARGEST_FRAME)
+    def shutdown(self, history: list[FaultRecord]) -> GuestError:
+        """The error of a triple fault."""
+        return GuestError("triple fault", shutdown_message(history, self))
 
     def location(self, eip: int | None = None) -> str:
         """` (file:symbol+offset)` of an EIP in the current code segment, or nothing."""
@@ -212,64 +169,6 @@ class Processor:
     def where(self) -> str:
         """`cs:eip (symbol)` of the current instruction."""
         return f"{self.registers.selector(CS):04x}:{self.registers.eip:08x}{self.location()}"
-
-    def _interrupt(self, vector: int) -> None:
-        r = self.registers
-        if r.software_interrupt:
-            # EIP is behind the instruction already; INTO need not be the last one of its block
-            at = (self.blocks.instruction_before(r.linear_eip) - r.base(CS)) & 0xFFFFFFFF
-            self.blocks.unretire(r.linear_eip)
-            self._deliver(vector, None, self.costs.interrupt_entry, restart=at)
-        elif vector == DB and self._in_stack_shadow():
-            pass  # MOV SS and POP SS: the trap comes after the next instruction (SDM vol. 3A 5.8.3)
-        else:
-            if vector == DB:
-                self.debug.report_hits(BS)
-            error = r.error_code if vector in WITH_ERROR_CODE else None
-            self.blocks.unretire(r.linear_eip)
-            self._deliver(vector, 0 if vector == DF else error, self.costs.exception_entry)
-        self.engine.jump_from_interrupt(r.eip)
-
-    def _in_stack_shadow(self) -> bool:
-        if not self.registers.hflags & HF_INHIBIT_IRQ:
-            return False
-        before = self.blocks.instruction_before(self.registers.linear_eip)
-        code = self.code_at(before, 15).lstrip(b"\x26\x2e\x36\x3e\x64\x65\x66\x67")
-        return code[:1] == b"\x17" or (code[:1] == b"\x8e" and code[1] >> 3 & 7 == SS)
-
-    def _invalid_instruction(self) -> None:
-        self.blocks.unretire(self.registers.linear_eip)
-        self._deliver(UD, None, self.costs.exception_entry)
-
-    def raise_in_hook(self, linear: int, fault: Fault) -> None:
-        """Deliver a fault of (or a trap before) the instruction at `linear`, from its address hook."""
-        r = self.registers
-        self.blocks.unretire(linear)
-        r.eip = (linear - r.base(CS)) & 0xFFFFFFFF
-        if fault.vector == PF:
-            r.set_control(2, fault.linear)
-        error = fault.error if fault.vector in WITH_ERROR_CODE else None
-        self._deliver(fault.vector, error, self.costs.exception_entry)
-        self.engine.jump(r.eip)
-
-    def trap_in_hook(self, linear: int, length: int) -> None:
-        """INT1 at `linear`: a debug trap behind it that leaves DR6 alone."""
-        after = (linear + length) & 0xFFFFFFFF
-        self.blocks.unretire(after)
-        self.registers.eip = (after - self.registers.base(CS)) & 0xFFFFFFFF
-        self._deliver(DB, None, self.costs.exception_entry)
-        self.engine.jump(self.registers.eip)
-
-    def skip_in_hook(self, linear: int, length: int) -> None:
-        """The hook has executed the instruction at `linear`: go on behind it."""
-        after = (linear + length) & 0xFFFFFFFF
-        self.blocks.unretire(after)
-        self.state.after = AFTER_SEGMENT
-        self.registers.eip = (after - self.registers.base(CS)) & 0xFFFFFFFF
-        if self.registers.system_flags & TF:
-            self.debug.report_hits(BS)
-            self._deliver(DB, None, self.costs.exception_entry)
-        self.engine.jump(self.registers.eip)
 
     def _cpuid(self) -> None:
         values = cpuid(self.profile, self.registers.general(EAX))

@@ -65,6 +65,7 @@ def miss(s: Any, side: Word, page: Word, write: bool) -> Word:
         return -1
     big = (translation >> 20) & RIGHT_BIG != 0
     why = reason(s, side, page, big)
+    s.tlb_misses[side, why] += 1
     if side == DATA:
         charge(s, DTLB_COLD + why, walk_cycles(s, page, s.dtlb_walk_cost))
         if big:

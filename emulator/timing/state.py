@@ -33,15 +33,14 @@ SCALARS: Final = (
     "at_ldt", "at_tr", "at_idt", "at_old_exception", "at_is_int", "at_skip_sync", "stop_function",
     "control_function", "flush_control",
     # Python callbacks for rare events
-    "decode_function", "unretire_function", "implicit_function", "verify_function", "verify_every",
-    "verify_left",
+    "decode_function", "unretire_function", "implicit_function",
+    "verify_function", "verify_every", "verify_left",
     # requests between callbacks and the run loop
     "stop", "interrupt_pending", "after", "accounting",
     "fault", "fault_error", "fault_kind",
     # memory
     "ram", "ram_size", "reverse_map", "table_frames", "code_frames", "write_epochs", "epoch",
-    "table_written", "code_written", "rewritten",
-    "saved_reads", "saved_writes",
+    "table_written", "code_written", "rewritten", "saved_reads", "saved_writes",
     # the block that runs
     "block_table", "block_records", "block_extras", "block_stamps", "last_block", "last_address", "last_size",
     "last_physical", "last_end", "last_branch", "last_rep", "last_cost256",
@@ -86,6 +85,7 @@ STATE: Final = np.dtype(
         ("tlb_tag", "i8", (4 * TLB_ARRAY,)), ("tlb_age", "i8", (4 * TLB_ARRAY,)),
         ("tlb_frame", "i8", (4 * TLB_ARRAY,)), ("tlb_rights", "i8", (4 * TLB_ARRAY,)),
         ("hint_4k", "i8", (2, 256)), ("hint_4m", "i8", (2, 64)),
+        ("tlb_misses", "i8", (2, 5)),  # by side and reason
         ("why_4k", "u1", (2, 1 << 20)), ("why_4m", "u1", (2, 1 << 10)),
         ("l1d_tag", "i8", (L1_LINES,)), ("l1d_age", "i8", (L1_LINES,)),
         ("l1i_tag", "i8", (L1_LINES,)), ("l1i_age", "i8", (L1_LINES,)),

@@ -51,7 +51,7 @@ def masked(console: str) -> list[str]:
     lines = (re.sub(r"^\[ *\d+\.\d+\] ", "", line).rstrip() for line in said)
     kept = (line for line in lines if not any(re.search(rule, line) for rule in LINES.values()))
     return [
-        re.sub(r"0x[0-9a-f]+|\d+(\.\d+)?", "N", line)
+        re.sub(r"0x[0-9a-f]+|\b[0-9a-f]{8}\b|\d+(\.\d+)?", "N", line)
         if any(re.search(rule, line) for rule in NUMBERS.values())
         else line
         for line in kept
