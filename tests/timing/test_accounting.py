@@ -59,7 +59,7 @@ RUNS = {
     "page-crossing accesses": f"mov [{DATA + 0xFFE}], ebx; mov eax, [{DATA + 0x1FFF}];"
     f"add [{DATA + 0x2FFD}], eax;",
     "self-modifying code": "lea esi, [there]; mov dword ptr [esi + 1], 5; jmp there; there: mov eax, 1;",
-    "self-modifying code in its own block": "lea esi, [there]; mov dword ptr [esi + 1], 5; there: mov eax, 1;",
+    "self-modification of a block": "lea esi, [there]; mov dword ptr [esi + 1], 5; there: mov eax, 1;",
     "TLB flushes": f"mov eax, cr3; mov cr3, eax; invlpg [{DATA}];mov eax, cr4; xor eax, 0x80; mov cr4, eax;",
     "MSR accesses": "mov ecx, 0x174; xor edx, edx; mov eax, 8; wrmsr; rdmsr; nop; mov ecx, 0x10; rdmsr;",
     "an unknown MSR": "lea edi, [on]; mov ecx, 0x12345; rdmsr; mov eax, 1; on:",
@@ -125,11 +125,12 @@ def test_without_accounting_the_guest_sees_the_same(name: str, program: str) -> 
 @profiles
 @pytest.mark.parametrize("padding", range(4))
 def test_code_that_rewrites_its_own_block_is_counted_once(name: str, padding: int) -> None:
-    """The engine begins such a block again at the store; an unaligned one must not silence the memory hooks."""
+    """The engine begins it again at the store; an unaligned one must not silence the memory hooks."""
     found = []
     for target in ("there", "elsewhere"):
         made = rig(name)
-        program = f"{BEGIN} {padding * 'nop;'} lea esi, [{target}]; mov dword ptr [esi + 1], 1; nop; there: mov eax, 1;"
+        program = f"{BEGIN} {padding * 'nop;'} lea esi, [{target}]; mov dword ptr [esi + 1], 1; nop;"
+        program += "there: mov eax, 1;"
         loop = "mov ecx, 100; again: mov eax, [0x5000]; dec ecx; jnz again;"
         made.run(f"{program} {loop} {EXIT} elsewhere: mov eax, 1;")
         found.append((made.machine.instructions, made.machine.state.reads, made.machine.state.writes))
@@ -155,7 +156,7 @@ def misses(name: str, pages: int, rounds: int) -> int:
 def test_a_cyclic_walk_over_more_pages_than_the_data_tlb_holds_misses_every_time(
     name: str, pages: int
 ) -> None:
-    """Both have 64 entries, LRU. On the Pentium 4 nothing else is touched in between, so 64 pages still fit."""
+    """Both have 64 entries, LRU. On the Pentium 4 nothing else is touched in between: 64 pages still fit."""
     if name == PENTIUM4:
         expected = pages if pages <= 64 else 5 * pages
     else:  # 16 sets of 4: pages that share a set with four others miss every time
@@ -363,7 +364,7 @@ def test_without_accounting_time_stamps_count_instructions() -> None:
 @profiles
 def test_time_never_runs_backwards_whichever_way_it_is_read(name: str) -> None:
     made = rig(name)
-    read = "rdtsc; int 0x30; mov ecx, 0x10; rdmsr; mov esi, eax; rdtsc; mov edi, eax; mov eax, esi; mov ebx, edi; "
+    read = "rdtsc; int 0x30; mov ecx, 0x10; rdmsr; mov esi, eax; rdtsc; mov ebx, eax; mov eax, esi; "
     made.run(
         f"{BEGIN} {read} div cl; div cl; div cl; int 0x30; xor ebx, ebx; {EXIT}".replace(
             "div cl;", "imul ecx, ecx;"
@@ -387,15 +388,22 @@ def test_writing_the_time_stamp_moves_it_and_nothing_else(name: str) -> None:
 
 @profiles
 def test_hlt_skips_to_the_tick_and_charges_the_wait(name: str) -> None:
-    """PIT channel 0, mode 2, 11932 counts: 10 ms. The handler's entry is the default one for IRQ 0, vector 0x40."""
+    """PIT channel 0, mode 2, 11932 counts: 10 ms; IRQ 0 is vector 0x40."""
     made = rig(name)
     made.machine.ram.write(
         RUNTIME - 0x100, assemble("inc ebx; mov al, 0x20; out 0x20, al; iretd", RUNTIME - 0x100)
     )
     made.machine.ram.write(IDT + 8 * 0x40, gate(RUNTIME - 0x100))
-    program = """mov al, 0x11; out 0x20, al; mov al, 0x40; out 0x21, al; mov al, 4; out 0x21, al; mov al, 1; out 0x21, al
-                 mov al, 0xfe; out 0x21, al; mov al, 0x34; out 0x43, al; mov al, 0x9c; out 0x40, al; mov al, 0x2e
-                 out 0x40, al; sti; again: hlt; cmp ebx, 3; jb again; cli; mov eax, 7; int 0x30;"""
+    ports = [
+        (0x20, 0x11),
+        (0x21, 0x40),
+        (0x21, 4),
+        (0x21, 1),
+        (0x21, 0xFE),
+    ]  # ICW1 to ICW4, all but IRQ 0 masked
+    ports += [(0x43, 0x34), (0x40, 11932 & 0xFF), (0x40, 11932 >> 8)]
+    program = "".join(f"mov al, {value}; out {port}, al;" for port, value in ports)
+    program += "sti; again: hlt; cmp ebx, 3; jb again; cli; mov eax, 7; int 0x30;"
     assert made.run(BEGIN + program + EXIT) == [(0x30, 7, 3)]
     hz = int(profile(name).mhz.value * 1_000_000)
     three_ticks = 3 * 11932 * hz // 1193182
