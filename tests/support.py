@@ -82,6 +82,7 @@ def uncompiled(module: ModuleType, *used: str) -> ModuleType:
     replaced = {name: uncompiled(importlib.import_module(name)) for name in used}
     with (
         mock.patch("emulator.compiled.compiled", lambda function: function),
+        mock.patch("emulator.compiled.inlined", lambda function: function),
         mock.patch.dict(sys.modules, replaced),
     ):
         spec.loader.exec_module(copy)
@@ -132,7 +133,9 @@ def _handlers() -> dict[int, str]:
         made[vector] = record + ("add esp, 4;" if has_error else "") + "mov [esp], edi; iretd"
     made[0x30] = _append("mov eax, 0x30", "mov eax, [esp + 4]", "mov eax, ebx") + "iretd"
     made[0x31] = f"mov ecx, [esp]; mov esp, {STACK_KERNEL}; jmp ecx"
-    made[0x32] = f"mov ecx, [esp]; push 0x23; push {STACK_USER}; push 2; push 0x1b; push ecx; iretd"
+    # IRET would make them null, and then no access is allowed
+    made[0x32] = "mov ecx, 0x23; mov ds, ecx; mov es, ecx;"
+    made[0x32] += f"mov ecx, [esp]; push 0x23; push {STACK_USER}; push 2; push 0x1b; push ecx; iretd"
     return made
 
 

@@ -39,6 +39,7 @@ class BlockStore:
         self._by_code: dict[tuple[bytes, int], DecodedBlock] = {}
         self._index: dict[tuple[int, bytes, int, int], int] = {}
         self._stamps = np.zeros(MAX_BLOCKS, dtype=STAMP)
+        self._code: list[tuple[bytes, int]] = [(b"\x90", 32)]
         self._extra_count = 0
         self._stamp_count = 0
         self._cuts: dict[tuple[int, int], Cut] = {}
@@ -48,6 +49,7 @@ class BlockStore:
         s.block_stamps = int(self._stamps.ctypes.data)
         s.block_table = int(self._table.ctypes.data)
         s.decode_function = engine.callback(self._decode)
+        s.unretire_function = engine.callback(lambda linear, _b, _c: self._unretire(linear))
 
     def code(self, address: int, physical: int, size: int) -> bytes:
         """The bytes of a block, which may cross into another page."""
@@ -80,15 +82,16 @@ class BlockStore:
         key = (physical, code, bits, symbol)
         index = self._index.get(key)
         if index is None:
-            index = self._index[key] = self._add(block, code, symbol)
+            index = self._index[key] = self._add(block, code, bits, symbol)
         self._records[index]["alternative"] = 0
         return index
 
-    def _add(self, block: DecodedBlock, code: bytes, symbol: int) -> int:
+    def _add(self, block: DecodedBlock, code: bytes, bits: int, symbol: int) -> int:
         index = len(self._decoded)
         if index >= MAX_BLOCKS or self._extra_count + len(block.extras) >= MAX_BLOCKS:
             raise MemoryError(f"more than {MAX_BLOCKS} distinct code blocks")
         self._decoded.append(block)
+        self._code.append((code, bits))
         record = self._records[index]
         record["size"], record["count"], record["cost256"] = len(code), len(block.starts), sum(block.base256)
         record["extra"], record["extras"] = self._extra_count, len(block.extras)
@@ -103,6 +106,7 @@ class BlockStore:
         base, scaled, scale, displacement, segment = block.operand
         record["base"], record["index"], record["scale"] = base, scaled, scale
         record["displacement"], record["segment"] = displacement, segment
+        record["needs"], record["plan"], record["far_selector"] = block.needs, -1, block.far_selector
         return index
 
     def _add_stamps(self, record: Any, block: DecodedBlock, code: bytes) -> None:
@@ -121,6 +125,15 @@ class BlockStore:
             )
             self._stamp_count += 1
         record["stamps"] = self._stamp_count - record["stamp"]
+
+    def code_of(self, index: int) -> tuple[bytes, int]:
+        """Bytes and code width of a block."""
+        return self._code[index]
+
+    def set_plan(self, index: int, first: int, count: int) -> None:
+        """Give a block its plan for checked execution."""
+        record = self._records[index]
+        record["plan"], record["plans"] = first, count
 
     def instruction_before(self, linear: int) -> int:
         """Linear address of the instruction of the running block that ends at `linear`."""
@@ -153,6 +166,10 @@ class BlockStore:
         for cause, cycles in extras:
             charge_cause(s.array, cause, -cycles)
         s.instructions -= count
+
+    def _unretire(self, linear_eip: int) -> int:
+        self.unretire(linear_eip)
+        return 0
 
     @staticmethod
     def _cut(block: DecodedBlock, offset: int) -> Cut:

@@ -26,17 +26,18 @@ from emulator.cpu.kinds import (
     BRANCH_JUMP_INDIRECT,
     BRANCH_NONE,
     BRANCH_RETURN,
+    INTERCEPT_FAR,
     INTERCEPT_IN,
     INTERCEPT_INS,
     INTERCEPT_INT1,
     INTERCEPT_MOV_FROM_DR,
-    INTERCEPT_MOV_TO_CR4,
     INTERCEPT_MOV_TO_DR,
     INTERCEPT_NONE,
     INTERCEPT_OUT,
     INTERCEPT_OUTS,
     INTERCEPT_RDMSR,
     INTERCEPT_RDPMC,
+    INTERCEPT_SIMD,
     INTERCEPT_SYSENTER,
     INTERCEPT_WRMSR,
     REGISTER_16,
@@ -44,6 +45,7 @@ from emulator.cpu.kinds import (
     SEGMENTS,
 )
 from emulator.cpu.mnemonics import MNEMONICS, NEEDS_OPERANDS, STRING
+from emulator.timing.modes import NEEDS_CHECKED, NEEDS_PROTECTED
 
 Operand = tuple[int, int, int, int, int]  # base, index, scale, displacement, segment
 
@@ -72,8 +74,9 @@ _AFTER: Final = {
 _INTERCEPT: Final = {
     "rdmsr": INTERCEPT_RDMSR, "wrmsr": INTERCEPT_WRMSR, "in": INTERCEPT_IN, "out": INTERCEPT_OUT,
     "ins": INTERCEPT_INS, "outs": INTERCEPT_OUTS, "rdpmc": INTERCEPT_RDPMC, "sysenter": INTERCEPT_SYSENTER,
-    "mov_cr4": INTERCEPT_MOV_TO_CR4,
 }  # fmt: skip
+# of other classes, and not every profile's: see `features.py`
+ELSEWHERE: Final = frozenset(["movnti", "fisttp", "rdtscp", "syscall", "sysret", "monitor", "mwait"])
 _SYNC: Final = frozenset(_INTERCEPT) | {"rdtsc", "cpuid", "sysenter"}
 
 
@@ -87,7 +90,10 @@ class Instruction(NamedTuple):
     sync: bool
     string: tuple[str, str] | None  # operation and width of a string instruction that may repeat
     repeated: bool
-    operand: Operand | None  # INVLPG's
+    operand: Operand | None  # INVLPG's, and that of an indirect far JMP or CALL
+    needs: int  # segment registers that it may access memory through, as bits
+    loads: int  # segment registers that it loads without ending its block, as bits
+    far: int  # far JMP and CALL: the selector, or minus the offset of the selector in memory; else 0
 
 
 def classify(mnemonic: str, operands: str) -> Instruction:
@@ -101,6 +107,11 @@ def classify(mnemonic: str, operands: str) -> Instruction:
         intercept = INTERCEPT_MOV_TO_DR if write else INTERCEPT_MOV_FROM_DR
     elif name == "int1":
         intercept = INTERCEPT_INT1
+    elif kind in ("sse", "mmx", "unknown", "clflush", "mfence", "lfence") or name in ELSEWHERE:
+        intercept = INTERCEPT_SIMD
+    far = _far(operands) if kind in ("jmp_far", "call_far") else 0
+    if far:
+        intercept = INTERCEPT_FAR
     branch = BRANCH_FAR if name in ("syscall", "sysret") else _BRANCH.get(kind, BRANCH_NONE)
     return Instruction(
         kind=kind,
@@ -110,7 +121,10 @@ def classify(mnemonic: str, operands: str) -> Instruction:
         sync=kind in _SYNC or name == "syscall",
         string=STRING.get(name) if kind in ("movs", "stos", "lods", "scas", "cmps") else None,
         repeated=not _REPEAT.isdisjoint(prefixes),
-        operand=address(operands) if kind == "invlpg" else None,
+        operand=address(operands) if kind == "invlpg" or far < 0 else None,
+        needs=segments_used(name, operands),
+        loads=_loads(kind, name, operands),
+        far=far,
     )
 
 
@@ -128,6 +142,35 @@ def instruction_class(name: str, operands: str, locked: bool = False) -> str:
     if "[" in operands:
         return _with_memory(kind, name, operands)
     return kind
+
+
+def segments_used(name: str, operands: str) -> int:
+    """The segment registers that an instruction may access memory through, generously."""
+    needs = NEEDS_CHECKED | 1 << SEGMENTS["ss"]  # the stack; every block belongs to checked execution
+    if "[" in operands or name == "xlatb":
+        needs |= 1 << SEGMENTS["ds"]
+        for segment, number in SEGMENTS.items():
+            if f"{segment}:" in operands:
+                needs |= 1 << number
+        if name == "xlatb":
+            needs |= 0x3F
+        if "cs:[" in operands.partition(", ")[0]:
+            needs |= NEEDS_PROTECTED  # it may write through CS, which is never allowed there
+    return needs
+
+
+def _loads(kind: str, name: str, operands: str) -> int:
+    if kind not in ("mov_sreg", "mov_sreg_mem", "pop_sreg", "lds"):
+        return 0
+    target = name[1:] if kind == "lds" else operands[:2]
+    return 1 << SEGMENTS.get(target, SEGMENTS["ds"])
+
+
+def _far(operands: str) -> int:
+    """Selector of a direct far transfer, or minus its offset behind the operand's address."""
+    if "[" in operands:
+        return -4 if operands.startswith("ptr ") else -2
+    return int(re.split("[:,]", operands)[0], 0)
 
 
 def _vector(match: re.Match[str]) -> str:

@@ -12,7 +12,14 @@ import capstone
 
 from emulator.cpu.classify import Instruction, classify
 from emulator.cpu.kinds import *  # noqa: F403  (re-exported)
-from emulator.cpu.kinds import AFTER_NONE, BRANCH_NONE, INTERCEPT_NONE, NO_OPERAND
+from emulator.cpu.kinds import (
+    AFTER_NONE,
+    AFTER_SEGMENT,
+    BRANCH_NONE,
+    INTERCEPT_NONE,
+    INTERCEPT_SEGMENT,
+    NO_OPERAND,
+)
 from emulator.timing.classes import CHARGED_BY_CORE
 from emulator.timing.costs import Costs, RepPrice
 
@@ -36,6 +43,8 @@ class DecodedBlock:
     rep_next256: int
     intercepts: tuple[tuple[int, int], ...]  # (byte offset, INTERCEPT_*)
     sync: bool  # an instruction whose hook wants to see EIP
+    needs: int  # segments used: see `classify.segments_used`
+    far_selector: int  # of a far JMP or CALL at the end: see `Instruction.far`
 
 
 class _Priced(NamedTuple):
@@ -81,18 +90,25 @@ def decode_block(code: bytes, bits: int, costs: Costs) -> DecodedBlock:
     last: _Priced | None = None
     rep: RepPrice | None = None
     sync = False
-    end = 0
+    needs = loaded = reloaded = end = 0
     for offset, size, mnemonic, operands in _DECODERS[bits].disasm_lite(code, 0):
         last = memo.get((mnemonic, operands))
         if last is None:
             last = memo[mnemonic, operands] = _price(mnemonic, operands, costs)
+        what = last.what
+        if loaded & what.needs:
+            intercepts.append((offset, INTERCEPT_SEGMENT))
+            loaded = 0
+        needs |= what.needs
         starts.append(offset)
         end = offset + size
         rep = None
         if not last.special:
             base256.append(last.base256)
             continue
-        cost, what = last.base256, last.what
+        cost = last.base256
+        loaded |= what.loads
+        reloaded |= what.loads
         # Capstone hides F2 on MOVS, STOS and LODS; the CPU repeats them all the same.
         if last.rep and (what.repeated or not {0xF2, 0xF3}.isdisjoint(code[offset : end - 1])):
             rep = last.rep
@@ -107,17 +123,20 @@ def decode_block(code: bytes, bits: int, costs: Costs) -> DecodedBlock:
         starts.append(end)
         base256.append(costs.classes["unknown"].base256)
         last = rep = None
+    after = AFTER_NONE if last is None else last.what.after
     return DecodedBlock(
         size=len(code),
         starts=tuple(starts),
         base256=tuple(base256),
         extras=tuple(extras),
         branch=BRANCH_NONE if last is None else last.what.branch,
-        after=AFTER_NONE if last is None else last.what.after,
+        after=after or (AFTER_SEGMENT if reloaded else AFTER_NONE),
         operand=NO_OPERAND if last is None else last.what.operand or NO_OPERAND,
         rep_offset=starts[-1] if rep else -1,
         rep_first256=rep.first256 if rep else 0,
         rep_next256=rep.next256 if rep else 0,
         intercepts=tuple(intercepts),
         sync=sync,
+        needs=needs or 0xFF,
+        far_selector=0 if last is None else last.what.far,
     )

@@ -54,6 +54,13 @@ if TYPE_CHECKING:
 TASK_GATE = 5
 
 
+def _in_segment(offset: int, size: int, limit: int, high: int) -> bool:
+    """Are `size` bytes at an offset inside a stack segment? (SDM vol. 3A 4.3)"""
+    if high >> 10 & 1:  # expand-down
+        return offset > limit and offset + size - 1 <= (0xFFFFFFFF if high >> 22 & 1 else 0xFFFF)
+    return limit == 0xFFFFFFFF or offset + size - 1 <= limit
+
+
 class Delivery:
     """Delivers to one processor.
 
@@ -205,13 +212,20 @@ class Delivery:
             raise Fault(GP, bad)
         if inner:
             stack_selector, stack, stack_pointer = self._inner_stack(code.dpl, extra)
+            limit, flags_high = stack.limit, stack.high
             frame = [r.selector(SS), r.general(ESP), *frame]
             if flags & VM:
                 frame = [r.selector(GS), r.selector(FS), r.selector(DS), r.selector(ES), *frame]
             base, big = stack.base, stack.high >> 22 & 1
         else:
             stack_pointer, base, big = r.general(ESP), r.base(SS), r.descriptor_flags(SS) >> 22 & 1
+            limit, flags_high = r.limit(SS), r.descriptor_flags(SS)
         mask = 0xFFFFFFFF if big else 0xFFFF
+        for slot in range(1, len(frame) + 1):
+            if not _in_segment((stack_pointer - width * slot) & mask, width, limit, flags_high):
+                raise Fault(SEGMENT, (stack_selector & 0xFFFC if inner else 0) | extra)
+        if offset > code.limit:
+            raise Fault(GP, extra)
         top = stack_pointer
         for value in frame:
             top = (top & ~mask) | ((top - width) & mask)

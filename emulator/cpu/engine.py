@@ -6,17 +6,12 @@ through `ctypes` callbacks that never let an exception into Unicorn.
 
 import contextlib
 import ctypes
-from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from numpy.typing import NDArray
 from unicorn import (
     UC_ARCH_X86,
     UC_HOOK_BLOCK,
-    UC_HOOK_CODE,
     UC_HOOK_INSN,
-    UC_HOOK_INSN_INVALID,
-    UC_HOOK_INTR,
     UC_HOOK_MEM_READ,
     UC_HOOK_MEM_WRITE,
     UC_HOOK_TLB_FILL,
@@ -28,9 +23,6 @@ from unicorn import (
 from unicorn.unicorn_const import UC_CTL_IO_WRITE, UC_CTL_TLB_FLUSH
 from unicorn.x86_const import (
     UC_CPU_X86_QEMU32,
-    UC_X86_INS_CPUID,
-    UC_X86_INS_IN,
-    UC_X86_INS_OUT,
     UC_X86_INS_RDTSC,
     UC_X86_INS_SYSENTER,
     UC_X86_REG_EFLAGS,
@@ -38,11 +30,14 @@ from unicorn.x86_const import (
 )
 
 from emulator.cpu import layout
+from emulator.cpu.engine_hooks import EngineError as EngineError
+from emulator.cpu.engine_hooks import EngineHooks, function_address
 from emulator.cpu.registers import Registers
 from emulator.cpu.sysenter import on_sysenter
 from emulator.memory.ram import PhysicalMemory
 from emulator.timing.fill import on_fill
-from emulator.timing.hooks import on_block, on_block_plain, on_memory, on_translate
+from emulator.timing.hooks import on_block, on_memory, on_translate
+from emulator.timing.plain import on_block_plain
 from emulator.timing.state import StateView
 from emulator.timing.tsc import on_rdtsc
 
@@ -54,25 +49,10 @@ _UNTIL_NEVER: Final = 0xFFFFFFFF  # with exits enabled and none set, `until` isn
 _uclib = layout.uclib
 _uclib.uc_hook_add.restype = ctypes.c_int
 _uclib.uc_emu_start.restype = ctypes.c_int
-_VOID = None
-_i32, _u32, _i64, _u64, _ptr = (
-    ctypes.c_int32,
-    ctypes.c_uint32,
-    ctypes.c_int64,
-    ctypes.c_uint64,
-    ctypes.c_void_p,
-)
+_u32, _u64, _ptr = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p
 
 
-def _function_address(function: Any) -> int:
-    return int(ctypes.cast(function, _ptr).value or 0)
-
-
-class EngineError(Exception):
-    """Unicorn refused something that it must do for us."""
-
-
-class Engine:
+class Engine(EngineHooks):
     """The engine of one processor."""
 
     def __init__(self, ram: PhysicalMemory, state: StateView, *, accounting: bool) -> None:
@@ -104,14 +84,6 @@ class Engine:
         self._hook(UC_HOOK_INSN, on_rdtsc.address, UC_X86_INS_RDTSC)
         self._hook(UC_HOOK_INSN, on_sysenter.address, UC_X86_INS_SYSENTER)
 
-    @property
-    def _c(self) -> ctypes.c_void_p:
-        return _ptr(self._handle)
-
-    def _check(self, status: int, what: str) -> None:
-        if status != UC_ERR_OK:
-            raise EngineError(f"{what}: {UcError(status)}")
-
     def _fill_state(self, offsets: layout.Offsets, accounting: bool) -> None:
         s, env = self.state, self.registers.address
         s.engine = self._handle
@@ -122,141 +94,12 @@ class Engine:
         s.at_idt, s.at_is_int = env + layout.IDT, env + layout.IS_INT
         s.at_old_exception = env + layout.OLD_EXCEPTION
         s.at_skip_sync = self._handle + offsets.skip_sync if accounting else 0
-        s.stop_function = _function_address(_uclib.uc_emu_stop)
-        s.control_function = _function_address(_uclib.uc_ctl)
+        s.stop_function = function_address(_uclib.uc_emu_stop)
+        s.control_function = function_address(_uclib.uc_ctl)
         control = UC_CTL_TLB_FLUSH | UC_CTL_IO_WRITE << 30
         s.flush_control = control - (1 << 32) if control >> 31 else control
         s.ram, s.ram_size = self.ram.address, self.ram.size
         s.accounting = int(accounting)
-
-    def _hook(
-        self, kind: int, callback: int, instruction: int | None = None, begin: int = 1, end: int = 0
-    ) -> None:
-        handle = ctypes.c_size_t()
-        arguments = [self._c, ctypes.byref(handle), _i32(kind), _ptr(callback), _ptr(self.state.address)]
-        arguments += [_u64(begin), _u64(end)]
-        if instruction is not None:
-            arguments.append(_i32(instruction))
-        self._check(_uclib.uc_hook_add(*arguments), f"hook {kind}")
-
-    def guard(self, function: Callable[..., Any], default: Any) -> Callable[..., Any]:
-        """Wrap a callback: an exception is kept for the run loop, and the engine stops."""
-
-        def guarded(*arguments: Any) -> Any:
-            try:
-                return function(*arguments)
-            except BaseException as failure:
-                self.failure = self.failure or failure
-                self.stop()
-                return default
-
-        return guarded
-
-    def callback(self, function: Callable[[int, int, int], int]) -> int:
-        """Address of an int64 f(int64, int64, int64) for compiled code to call."""
-        pointer = ctypes.CFUNCTYPE(_i64, _i64, _i64, _i64)(self.guard(function, -1))
-        self._keep.append(pointer)
-        return _function_address(pointer)
-
-    def _python_hook(self, kind: int, pointer: Any, **arguments: int) -> None:
-        self._keep.append(pointer)
-        self._hook(kind, _function_address(pointer), **arguments)
-
-    def on_interrupt(self, function: Callable[[int], None]) -> None:
-        """Call `function(vector)` for every exception and software interrupt but page faults and #UD."""
-        guarded = self.guard(lambda _uc, vector, _data: function(vector), None)
-        self._python_hook(UC_HOOK_INTR, ctypes.CFUNCTYPE(_VOID, _ptr, _u32, _ptr)(guarded))
-
-    def on_invalid_instruction(self, function: Callable[[], None]) -> None:
-        """Call `function()` for an undefined opcode."""
-
-        def invalid(_uc: Any, _data: Any) -> bool:
-            function()
-            return True
-
-        pointer = ctypes.CFUNCTYPE(ctypes.c_bool, _ptr, _ptr)(self.guard(invalid, False))
-        self._python_hook(UC_HOOK_INSN_INVALID, pointer)
-
-    def on_cpuid(self, function: Callable[[], None]) -> None:
-        """Call `function()` in place of CPUID."""
-
-        def cpuid(_uc: Any, _data: Any) -> int:
-            function()
-            return 1
-
-        pointer = ctypes.CFUNCTYPE(_i32, _ptr, _ptr)(self.guard(cpuid, 1))
-        self._python_hook(UC_HOOK_INSN, pointer, instruction=UC_X86_INS_CPUID)
-
-    def on_ports(self, read: Callable[[int, int], int], write: Callable[[int, int, int], None]) -> None:
-        """Call `read(port, size)` for IN and INS, `write(port, value, size)` for OUT and OUTS."""
-        inp = self.guard(lambda _uc, port, size, _data: read(port, size) & 0xFFFFFFFF, 0xFFFFFFFF)
-        out = self.guard(lambda _uc, port, size, value, _data: write(port, value, size), None)
-        inp_pointer = ctypes.CFUNCTYPE(_u32, _ptr, _u32, _i32, _ptr)(inp)
-        out_pointer = ctypes.CFUNCTYPE(_VOID, _ptr, _u32, _i32, _u32, _ptr)(out)
-        self._python_hook(UC_HOOK_INSN, inp_pointer, instruction=UC_X86_INS_IN)
-        self._python_hook(UC_HOOK_INSN, out_pointer, instruction=UC_X86_INS_OUT)
-
-    def on_code(self, address: int, function: Callable[[int], None]) -> None:
-        """Call `function(linear)` before the instruction at one linear address."""
-        guarded = self.guard(lambda _uc, at, _size, _data: function(at & 0xFFFFFFFF), None)
-        pointer = ctypes.CFUNCTYPE(_VOID, _ptr, _u64, _u32, _ptr)(guarded)
-        self._python_hook(UC_HOOK_CODE, pointer, begin=address, end=address)
-
-    def map_devices(
-        self,
-        read: Callable[[int, int], int],
-        write: Callable[[int, int, int], None],
-        holes: Sequence[tuple[int, int]] = (),
-    ) -> None:
-        """Everything above RAM is device memory: `read(physical, size)`, `write(physical, value, size)`.
-
-        `holes` are (address, size) ranges left out, sorted, for `map_register_page`.
-        """
-        start = self.ram.size
-        for address, size in (*holes, (1 << 32, 0)):
-            if address > start:
-                base = start
-                inp = self.guard(lambda _uc, at, width, _data, base=base: read(base + at, width), 0xFFFFFFFF)
-                out = self.guard(
-                    lambda _uc, at, width, value, _data, base=base: write(base + at, value, width), None
-                )
-                self.uc.mmio_map(base, address - base, inp, None, out, None)
-            start = address + size
-
-    def map_register_page(
-        self,
-        address: int,
-        page: NDArray[Any],
-        write: Callable[[int, int, int], None],
-        refresh: Callable[[int], None],
-        volatile: Sequence[tuple[int, int]],
-    ) -> None:
-        """A page of device registers that is read at the speed of RAM.
-
-        `page` holds the current values. `write(offset, value, size)` is called before a store lands in it,
-        `refresh(offset)` before a load from one of the `volatile` ranges, each (offset, size).
-        """
-        self._keep.append(page)
-        size = len(page)
-        pointer = _ptr(int(page.ctypes.data))
-        self._check(
-            _uclib.uc_mem_map_ptr(self._c, _u64(address), ctypes.c_size_t(size), _u32(3), pointer),
-            "map a register page",
-        )
-        kind = ctypes.CFUNCTYPE(_VOID, _ptr, _i32, _u64, _i32, _i64, _ptr)
-        store = kind(
-            self.guard(
-                lambda _uc, _kind, at, width, value, _data: write(
-                    at - address, value & ((1 << 8 * width) - 1), width
-                ),
-                None,
-            )
-        )
-        load = kind(self.guard(lambda _uc, _kind, at, _width, _value, _data: refresh(at - address), None))
-        self._python_hook(UC_HOOK_MEM_WRITE, store, begin=address, end=address + size - 1)
-        for offset, length in volatile:
-            begin = address + offset
-            self._python_hook(UC_HOOK_MEM_READ, load, begin=begin, end=begin + length - 1)
 
     def retranslate(self, address: int, size: int) -> None:
         """Forget translations of a range of linear addresses, in a block hook or between runs."""
@@ -283,10 +126,6 @@ class Engine:
     def load_flags(self, value: int) -> None:
         """Set architectural EFLAGS, condition codes included."""
         self.uc.reg_write(UC_X86_REG_EFLAGS, value)
-
-    def stop(self) -> None:
-        """Leave `run` at the next opportunity."""
-        _uclib.uc_emu_stop(self._c)
 
     def run(self) -> int:
         """Execute from CS:EIP until something stops the engine; Unicorn's status.

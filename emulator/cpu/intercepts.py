@@ -2,8 +2,10 @@
 
     RDMSR, WRMSR           unknown registers are #GP(0)                   (SDM vol. 2B)
     IN, OUT, INS, OUTS     CPL > IOPL or VM86: the I/O bitmap of the TSS  (SDM vol. 1, 13.5)
-    MOV CR4                reserved bits are #GP(0), and PAE is one here  (SDM vol. 2A)
     SYSENTER               with a null SYSENTER_CS it is #GP(0)
+    MOV DRn, INT1, RDPMC   the debug registers are ours; the others are #UD in Unicorn
+    JMP, CALL far          to a task gate or a TSS (compiled: `timing.far`)
+    SSE2, SSE3 ...         #UD if the profile's processor lacks it
 
 When such an instruction is decoded, an address hook is put on it and its block is translated again.
 The hook looks at the bytes, since another address space may have other code there.
@@ -12,29 +14,48 @@ The hook looks at the bytes, since another address space may have other code the
 from typing import Final
 
 from emulator.cpu import layout
-from emulator.cpu.cpuid import cr4_bits
 from emulator.cpu.decode import DecodedBlock
-from emulator.cpu.exceptions import GP, Fault
+from emulator.cpu.exceptions import GP, PF, UD, Fault
+from emulator.cpu.features import lacks
 from emulator.cpu.kinds import (
+    INTERCEPT_FAR,
     INTERCEPT_IN,
     INTERCEPT_INS,
-    INTERCEPT_MOV_TO_CR4,
+    INTERCEPT_INT1,
+    INTERCEPT_MOV_FROM_DR,
+    INTERCEPT_MOV_TO_DR,
     INTERCEPT_OUT,
     INTERCEPT_OUTS,
     INTERCEPT_RDMSR,
+    INTERCEPT_RDPMC,
+    INTERCEPT_SEGMENT,
+    INTERCEPT_SIMD,
     INTERCEPT_SYSENTER,
     INTERCEPT_WRMSR,
 )
 from emulator.cpu.msr import IA32_TSC
-from emulator.cpu.registers import EAX, ECX, EDX, IOPL, VM
+from emulator.cpu.operands import decode_at_eip, linear_address
+from emulator.cpu.processor import is_pentium4
+from emulator.cpu.registers import EAX, ECX, EDX, HF_CS32, IOPL, VM
+from emulator.timing.far import on_far, on_segment_loaded
 from emulator.timing.system_access import physical_address, system_read
 
 PORT_KINDS: Final = frozenset({INTERCEPT_IN, INTERCEPT_OUT, INTERCEPT_INS, INTERCEPT_OUTS})
-MSR_KINDS: Final = frozenset({INTERCEPT_RDMSR, INTERCEPT_WRMSR})
+COMPILED: Final = {INTERCEPT_FAR: on_far, INTERCEPT_SEGMENT: on_segment_loaded}
+ALWAYS: Final = frozenset(COMPILED) | {
+    INTERCEPT_RDMSR,
+    INTERCEPT_WRMSR,
+    INTERCEPT_MOV_TO_DR,
+    INTERCEPT_MOV_FROM_DR,
+    INTERCEPT_INT1,
+    INTERCEPT_RDPMC,
+}
+CR4_PCE: Final = 1 << 8
 TSS_IO_MAP_BASE: Final = 102
-PREFIXES: Final = frozenset(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0")
+TSS_32BIT: Final = 1 << 11  # of the descriptor's type; a 16-bit TSS has no bitmap
+PREFIX_BYTES: Final = b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0"
+PREFIXES: Final = frozenset(PREFIX_BYTES)
 WIDE: Final = 0x66
-CR4_PAE: Final = 1 << 5
 
 
 class Intercepts:
@@ -42,7 +63,7 @@ class Intercepts:
 
     def __init__(self, processor: "ProcessorLike") -> None:
         self.processor = processor
-        self._installed: set[int] = set()
+        self._installed: set[tuple[int, int]] = set()
         processor.blocks.prepare = self.prepare
 
     def prepare(self, address: int, block: DecodedBlock) -> bool:
@@ -50,18 +71,26 @@ class Intercepts:
         new = False
         for offset, kind in block.intercepts:
             at = (address + offset) & 0xFFFFFFFF
-            if at in self._installed or not self._needed(kind):
+            compiled = COMPILED.get(kind)
+            key = at, kind if compiled else 0
+            if key in self._installed or not self._needed(kind, at):
                 continue
-            self._installed.add(at)
-            self.processor.engine.on_code(at, self._before)
+            self._installed.add(key)
+            if compiled:
+                self.processor.engine.on_compiled_code(at, compiled.address)
+            else:
+                self.processor.engine.on_code(at, self._before)
             new = True
         return new
 
-    def _needed(self, kind: int) -> bool:
+    def _needed(self, kind: int, at: int) -> bool:
         if kind in PORT_KINDS:
             return self._ports_checked()
-        if kind in MSR_KINDS or kind == INTERCEPT_MOV_TO_CR4:
+        if kind in ALWAYS:
             return True
+        if kind == INTERCEPT_SIMD:
+            code = self._bytes(at, 15)
+            return self._lacks(code) or code.lstrip(PREFIX_BYTES)[:2] == b"\x0f\xae"  # CLFLUSH, perhaps
         return kind == INTERCEPT_SYSENTER and not self.processor.state.sysenter_cs & 0xFFFC
 
     def _ports_checked(self) -> bool:
@@ -86,10 +115,18 @@ class Intercepts:
                 self._read_msr(linear, length + 2)
             elif opcode == b"\x0f\x30":
                 self._write_msr(linear, length + 2)
-            elif opcode == b"\x0f\x22" and code[length + 2 : length + 3] >= b"\xe0":
-                self._check_cr4(code[length + 2])
+            elif opcode in (b"\x0f\x21", b"\x0f\x23"):
+                self._move_debug(linear, opcode[1] == 0x23, code[length + 2], length + 3)
+            elif opcode == b"\x0f\x33":
+                self._read_counter(linear, length + 2)
+            elif opcode[:1] == b"\xf1":
+                self.processor.trap_in_hook(linear, length + 1)
             elif opcode == b"\x0f\x34" and not self.processor.state.sysenter_cs & 0xFFFC:
                 raise Fault(GP)
+            elif self._lacks(code):
+                raise Fault(UD)
+            elif opcode == b"\x0f\xae" and code[length + 2] >> 3 & 7 == 7 and code[length + 2] < 0xC0:
+                self._flush_line(linear, code)
         except Fault as fault:
             self.processor.raise_in_hook(linear, fault)
 
@@ -114,7 +151,7 @@ class Intercepts:
             return
         _, base, limit = self.processor.registers.table(layout.TR)
         state = self.processor.state.array
-        if limit < TSS_IO_MAP_BASE + 1:
+        if limit < TSS_IO_MAP_BASE + 1 or not self.processor.registers.task_flags & TSS_32BIT:
             raise Fault(GP)
         offset = self._system_read(state, base + TSS_IO_MAP_BASE) + (port >> 3)
         if offset + 1 > limit:
@@ -129,6 +166,41 @@ class Intercepts:
         if value < 0:
             raise Fault(14, -1 - value, linear)
         return value
+
+    def _lacks(self, code: bytes) -> bool:
+        bits = 32 if self.processor.registers.hflags & HF_CS32 else 16
+        identity = self.processor.profile.cpuid
+        return lacks(code, bits, int(identity.feature_edx.value), int(identity.feature_ecx.value))
+
+    def _move_debug(self, linear: int, write: bool, modrm: int, length: int) -> None:
+        processor, number, register = self.processor, modrm >> 3 & 7, modrm & 7
+        if write:
+            processor.debug.write(number, processor.registers.general(register))
+        else:
+            processor.registers.set_general(register, processor.debug.read(number))
+        processor.skip_in_hook(linear, length)
+
+    def _flush_line(self, linear: int, code: bytes) -> None:
+        """CLFLUSH, which Unicorn lacks: it touches the line as a load does, and changes nothing."""
+        processor, registers = self.processor, self.processor.registers
+        instruction = decode_at_eip(registers, code)
+        address = linear_address(registers, instruction, instruction.operands[0])
+        value = int(system_read(processor.state.array, address, 1, registers.cpl == 3))
+        if value < 0:
+            raise Fault(PF, -1 - value, address)
+        processor.skip_in_hook(linear, instruction.size)
+
+    def _read_counter(self, linear: int, length: int) -> None:
+        """RDPMC: the counters exist and stand still."""
+        processor, registers = self.processor, self.processor.registers
+        user = registers.cpl or registers.system_flags & VM
+        if user and not registers.control(4) & CR4_PCE:
+            raise Fault(GP)
+        if registers.general(ECX) >= (18 if is_pentium4(processor.profile) else 2):
+            raise Fault(GP)
+        registers.set_general(EAX, 0)
+        registers.set_general(EDX, 0)
+        processor.skip_in_hook(linear, length)
 
     def _read_msr(self, linear: int, length: int) -> None:
         processor = self.processor
@@ -147,17 +219,6 @@ class Intercepts:
         processor.skip_in_hook(linear, length)
         if index == IA32_TSC:
             processor.write_msr(index, value)  # again: from here on, without the rest of the block
-
-    def _check_cr4(self, modrm: int) -> None:
-        """MOV CR4, r32 (0f 22 /4; the upper bits of ModRM, mod 3 and reg 4, make e0 to e7)."""
-        processor = self.processor
-        if modrm > 0xE7 or processor.registers.cpl or processor.registers.system_flags & VM:
-            return  # another register, or for the engine to refuse
-        value = processor.registers.general(modrm & 7)
-        if value & ~cr4_bits(processor.profile):
-            if value & CR4_PAE:
-                processor.remark = "the guest sets CR4.PAE, but this CPU has no PAE: see CPUID.1:EDX bit 6"
-            raise Fault(GP)
 
     def _privileged_index(self) -> int:
         if self.processor.registers.cpl or self.processor.registers.system_flags & VM:

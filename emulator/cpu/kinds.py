@@ -41,8 +41,11 @@ INTERCEPT_RDPMC: Final = 7  # #UD in Unicorn
 INTERCEPT_MOV_TO_DR: Final = 8
 INTERCEPT_MOV_FROM_DR: Final = 9
 INTERCEPT_INT1: Final = 10  # an invalid instruction in Unicorn
-INTERCEPT_MOV_TO_CR4: Final = 12  # reserved bits are #GP(0), and PAE isn't modelled
 INTERCEPT_SYSENTER: Final = 11  # Unicorn doesn't refuse it when SYSENTER_CS is null
+
+INTERCEPT_FAR: Final = 12  # far JMP and CALL, which may switch tasks
+INTERCEPT_SEGMENT: Final = 13  # behind a segment load in mid-block: not an instruction's own kind
+INTERCEPT_SIMD: Final = 14  # maybe an instruction that the profile's processor lacks
 
 # Segments of a memory operand, in the order of their encoding.
 SEGMENTS: Final = {"es": 0, "cs": 1, "ss": 2, "ds": 3, "fs": 4, "gs": 5}

@@ -18,6 +18,8 @@ IA32_CLOCK_MODULATION: Final = 0x19A
 IA32_THERM_INTERRUPT: Final = 0x19B
 IA32_THERM_STATUS: Final = 0x19C
 IA32_MISC_ENABLE: Final = 0x1A0
+IA32_EFER: Final = 0xC0000080  # none of our processors has it
+EFER_LME: Final = 1 << 8
 IA32_PAT: Final = 0x277
 IA32_MTRR_DEF_TYPE: Final = 0x2FF
 

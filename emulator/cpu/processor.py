@@ -12,34 +12,38 @@ from typing import Final
 
 from emulator.cpu.blocks import BlockStore
 from emulator.cpu.cpuid import cpuid
+from emulator.cpu.debug import BT, TASK_TRAP, DebugRegisters
 from emulator.cpu.delivery import Delivery
 from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
+from emulator.cpu.events import Events
 from emulator.cpu.exceptions import (
-    DF,
-    FAULTS_WITH_RF,
-    NAMES,
     PF,
-    UD,
-    WITH_ERROR_CODE,
     Fault,
     FaultRecord,
-    TripleFault,
 )
+from emulator.cpu.guest_error import GuestError as GuestError
+from emulator.cpu.guest_error import engine_error, no_long_mode, no_pae, shutdown_message
 from emulator.cpu.implicit import loads_descriptor
-from emulator.cpu.msr import IA32_SYSENTER_CS, ApicBase, Msrs, UnknownMsr
-from emulator.cpu.quick_delivery import deliver_quickly
-from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, RF, Registers
+from emulator.cpu.msr import EFER_LME, IA32_EFER, IA32_SYSENTER_CS, ApicBase, Msrs, UnknownMsr
+from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, Registers
 from emulator.cpu.symbols import SymbolTable
 from emulator.cpu.task_switch import TaskSwitch
 from emulator.cpu.verify import Verifier
 from emulator.memory.ram import PhysicalMemory
-from emulator.timing.causes import INTERRUPT
 from emulator.timing.costs import Costs
-from emulator.timing.fill import FAULT_PAGE, FAULT_UNMAPPED_FETCH
+from emulator.timing.fill import FAULT_PAGE
 from emulator.timing.schema import Profile
-from emulator.timing.state import FETCH, STOP_DEADLINE, STOP_ERROR, STOP_INTERRUPT, StateView
+from emulator.timing.state import (
+    FETCH,
+    STOP_DEADLINE,
+    STOP_ERROR,
+    STOP_INTERRUPT,
+    STOP_MODE,
+    STOP_PAE,
+    STOP_RESUME,
+    StateView,
+)
 from emulator.timing.system_access import (
-    charge_cause,
     control_3_changed,
     physical_address,
     system_read,
@@ -47,7 +51,6 @@ from emulator.timing.system_access import (
 )
 
 GP: Final = 13
-LARGEST_FRAME: Final = 40  # from VM86: GS FS DS ES SS ESP EFLAGS CS EIP and an error code
 
 
 class Stop(Enum):
@@ -58,20 +61,12 @@ class Stop(Enum):
     HALT = "halt"
 
 
-class GuestError(Exception):
-    """The guest did what no machine survives; the message says what, where and which rule."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
 def is_pentium4(profile: Profile) -> bool:
     """Family 15, by CPUID."""
     return int(profile.cpuid.signature.value) >> 8 & 15 == 15
 
 
-class Processor:
+class Processor(Events):
     """One IA-32 processor with its model."""
 
     def __init__(
@@ -86,6 +81,7 @@ class Processor:
         write_port: Callable[[int, int, int], None],
         apic: ApicBase | None = None,
     ) -> None:
+        from emulator.cpu.checks import Checks
         from emulator.cpu.intercepts import Intercepts
 
         self.profile, self.state, self.symbols = profile, state, symbols
@@ -103,10 +99,11 @@ class Processor:
         self.delivery.tasks = TaskSwitch(
             self.delivery, self.engine.load_flags, self._load_cr3, self._task_switched
         )
+        self.debug = DebugRegisters(self.registers, state)
         self.counts: dict[str, int] = {}
-        self.remark = ""  # what a shutdown later may be the consequence of
         self._forget = False  # translations, before going on
         self.intercepts = Intercepts(self)
+        self.checks = Checks(self)
         state.implicit_function = self.engine.callback(self._implicit)
         self.engine.on_interrupt(self._interrupt)
         self.engine.on_invalid_instruction(self._invalid_instruction)
@@ -132,6 +129,10 @@ class Processor:
 
     def _task_switched(self, trap: bool) -> None:
         self._count("task_switches")
+        self.debug.task_switched()
+        if trap:  # delivered before the new task's first instruction
+            self.debug.dr6 |= BT
+            self.state.debug_hits = TASK_TRAP
 
     def code_at(self, linear: int, size: int) -> bytes:
         """Instruction bytes at a linear address, as far as they are mapped."""
@@ -154,53 +155,9 @@ class Processor:
 
     # -- events from the engine
 
-    def _count(self, name: str) -> None:
-        self.counts[name] = self.counts.get(name, 0) + 1
-
-    def _deliver(
-        self,
-        vector: int,
-        error: int | None,
-        cost: int,
-        *,
-        external: bool = False,
-        restart: int | None = None,
-    ) -> None:
-        s = self.state
-        s.after = 0
-        s.last_branch = 0
-        s.last_rep = -1
-        s.fault = 0
-        kind = "exceptions" if restart is None else "software_interrupts"
-        self._count("interrupts" if external else kind)
-        if s.accounting:
-            charge_cause(s.array, INTERRUPT, cost)
-        else:
-            s.cycles += 1  # or faults could go on for ever at the same cycle
-        software = restart is not None
-        flags = self.engine.eflags()
-        if vector in FAULTS_WITH_RF and not software and not external:
-            flags |= RF
-        if not deliver_quickly(s.array, vector, -1 if error is None else error, flags, software):
-            try:
-                self.delivery.deliver(vector, error, external=external, restart=restart)
-            except TripleFault:
-                raise GuestError("triple fault", self._shutdown_message(self.delivery.history)) from None
-        if s.code_written:  # the stack shares a frame with code
-            s.code_written = 0
-            self.engine.retranslate(self.registers.stack_top, LARGEST_FRAME)
-
-    def _shutdown_message(self, history: list[FaultRecord]) -> str:
-        lines = ["triple fault: the processor shut down while delivering a double fault (SDM vol. 3A 5.15)"]
-        for record in history:
-            name = NAMES.get(record.vector, "interrupt")
-            error = "" if record.error is None else f" error code {record.error:#x}"
-            cr2 = f" CR2 {record.cr2:08x}" if record.vector == PF else ""
-            where = self.location(record.eip) if record.cs == self.registers.selector(CS) else ""
-            lines.append(f"  {record.vector} {name}{error} at {record.cs:04x}:{record.eip:08x}{where}{cr2}")
-        if self.remark:
-            lines.append(f"  before: {self.remark}")
-        return "\n".join(lines)
+    def shutdown(self, history: list[FaultRecord]) -> GuestError:
+        """The error of a triple fault."""
+        return GuestError("triple fault", shutdown_message(history, self))
 
     def location(self, eip: int | None = None) -> str:
         """` (file:symbol+offset)` of an EIP in the current code segment, or nothing."""
@@ -211,39 +168,6 @@ class Processor:
     def where(self) -> str:
         """`cs:eip (symbol)` of the current instruction."""
         return f"{self.registers.selector(CS):04x}:{self.registers.eip:08x}{self.location()}"
-
-    def _interrupt(self, vector: int) -> None:
-        r = self.registers
-        if r.software_interrupt:
-            # EIP is behind the instruction already; INTO need not be the last one of its block
-            at = (self.blocks.instruction_before(r.linear_eip) - r.base(CS)) & 0xFFFFFFFF
-            self.blocks.unretire(r.linear_eip)
-            self._deliver(vector, None, self.costs.interrupt_entry, restart=at)
-        else:
-            error = r.error_code if vector in WITH_ERROR_CODE else None
-            self.blocks.unretire(r.linear_eip)
-            self._deliver(vector, 0 if vector == DF else error, self.costs.exception_entry)
-        self.engine.jump_from_interrupt(r.eip)
-
-    def _invalid_instruction(self) -> None:
-        self.blocks.unretire(self.registers.linear_eip)
-        self._deliver(UD, None, self.costs.exception_entry)
-
-    def raise_in_hook(self, linear: int, fault: Fault) -> None:
-        """Deliver a fault of the instruction at `linear`, from its address hook."""
-        r = self.registers
-        self.blocks.unretire(linear)
-        r.eip = (linear - r.base(CS)) & 0xFFFFFFFF
-        if fault.vector == PF:
-            r.set_control(2, fault.linear)
-        self._deliver(fault.vector, fault.error, self.costs.exception_entry)
-        self.engine.jump(r.eip)
-
-    def skip_in_hook(self, linear: int, length: int) -> None:
-        """The hook has executed the instruction at `linear`: go on behind it."""
-        after = (linear + length) & 0xFFFFFFFF
-        self.blocks.unretire(after)
-        self.engine.jump((after - self.registers.base(CS)) & 0xFFFFFFFF)
 
     def _cpuid(self) -> None:
         values = cpuid(self.profile, self.registers.general(EAX))
@@ -259,6 +183,8 @@ class Processor:
 
     def write_msr(self, index: int, value: int) -> None:
         """WRMSR. Raises: Fault (#GP) for an unknown register."""
+        if index == IA32_EFER and value & EFER_LME:
+            raise no_long_mode(self)
         before = self.state.sysenter_cs
         try:
             self.msrs.write(index, value)
@@ -310,7 +236,11 @@ class Processor:
                     return Stop.DEADLINE
                 continue
             if status != UC_ERR_OK:
-                raise self._engine_error(status)
+                raise engine_error(status, self)
+            if s.stop & STOP_PAE:
+                raise no_pae(self)
+            if s.stop in (STOP_MODE, STOP_RESUME):
+                continue
             if s.stop & STOP_INTERRUPT:
                 return Stop.INTERRUPT
             if s.stop & (STOP_DEADLINE | STOP_ERROR):
@@ -324,12 +254,3 @@ class Processor:
         self.registers.set_control(2, self.engine.fault_address)
         self._count("page_faults")
         self._deliver(PF, s.fault_error, self.costs.exception_entry)
-
-    def _engine_error(self, status: int) -> GuestError:
-        if self.state.fault == FAULT_UNMAPPED_FETCH:
-            return GuestError(
-                "unmapped execution",
-                f"execution of unmapped memory at {self.where()}: no RAM at the physical address "
-                f"behind linear {self.engine.fault_address:08x} (RAM ends at {self.engine.ram.size:#x})",
-            )
-        return GuestError("engine", f"the engine stopped with status {status} at {self.where()}")

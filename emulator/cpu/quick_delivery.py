@@ -124,7 +124,9 @@ def deliver_quickly(state: Any, vector: Word, error: Word, pushed_flags: Word, s
         base = descriptor_base(stack, stack_high)
     else:
         ring = cpl
-    if not stack_high & BIG:
+    limit = descriptor_limit(stack, stack_high) if inner else load_u32(at_stack + 16)
+    offset = (gate & 0xFFFF) | (gate_high & 0xFFFF0000)
+    if not stack_high & BIG or limit != 0xFFFFFFFF or offset > descriptor_limit(code, code_high):
         return False
     at_code = s.at_segments + SEGMENT_STRIDE * CS
     old_code = load_u32(at_code)
@@ -151,7 +153,7 @@ def deliver_quickly(state: Any, vector: Word, error: Word, pushed_flags: Word, s
         set_segment(s, SS, (stack_selector & 0xFFFC) | ring, stack, stack_high)
     set_segment(s, CS, (selector & 0xFFFC) | ring, code, code_high)
     store_i64(s.at_registers + 8 * ESP, top)
-    store_i64(s.at_eip, (gate & 0xFFFF) | (gate_high & 0xFFFF0000))
+    store_i64(s.at_eip, offset)
     flags = load_u32(s.at_eflags) & ~CLEARED
     if not gate_high & 0x100:
         flags &= ~IF

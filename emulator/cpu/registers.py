@@ -136,6 +136,11 @@ class Registers:
         at = self.address + layout.SEGMENTS + layout.SEGMENT_STRIDE * index
         return ctypes.c_uint64.from_address(at + 8).value & 0xFFFFFFFF
 
+    def limit(self, index: int) -> int:
+        """Limit of a segment register."""
+        at = self.address + layout.SEGMENTS + layout.SEGMENT_STRIDE * index
+        return ctypes.c_uint32.from_address(at + 16).value
+
     def descriptor_flags(self, index: int) -> int:
         """High word of the descriptor that a segment register caches."""
         at = self.address + layout.SEGMENTS + layout.SEGMENT_STRIDE * index

@@ -73,6 +73,7 @@ class TaskSwitch:
     ) -> None:
         """`switched(trap)` is told of each switch; `trap`: the new TSS has its T bit set."""
         self.delivery, self.registers = delivery, delivery.registers
+        self.written: tuple[int, int] | tuple[()] = ()  # the bases of the last switch's two TSSs
         self.load_flags, self.load_cr3, self.switched = load_flags, load_cr3, switched
 
     def enter(self, selector: int, error: int | None, *, flags: int, extra: int) -> None:
@@ -141,7 +142,8 @@ class TaskSwitch:
             raise Fault(TS, (selector & 0xFFFC) | extra)
         words = self._read(descriptor.base, new)
         trap = new is TSS32 and bool(d.read(descriptor.base + DEBUG_TRAP, 2) & 1)
-        old_selector, _, _ = r.table(layout.TR)
+        old_selector, old_base, _ = r.table(layout.TR)
+        self.written = (old_base, descriptor.base)
         self._save(flags, eip)
         if how in (INTERRUPT, CALL):
             d.write(descriptor.base, old_selector, 2)

@@ -70,15 +70,15 @@ def mark_table(s: Any, at: Word) -> None:
     that has once held a table and now holds data isn't flushed for at every store.
     """
     mark = s.table_frames + 8 * (at >> 12)
-    if load_i64(mark) != s.epoch + 1:
-        store_i64(mark, s.epoch + 1)
+    if load_i64(mark) != s.epoch:
+        store_i64(mark, s.epoch)
         s.last_data_line = -1  # a write to the line that was read last must be looked at
 
 
 @compiled
 def table_frame(s: Any, frame: Word) -> Any:
     """Does the soft TLB rest on a table that a walk has read in this frame of RAM?"""
-    return load_i64(s.table_frames + 8 * frame) == s.epoch + 1
+    return load_i64(s.table_frames + 8 * frame) == s.epoch
 
 
 @compiled

@@ -2,7 +2,7 @@
 
 reverse_map    frame -> epoch << 20 | linear page that the soft TLB maps it under
 write_epochs   frame -> epoch in which the soft TLB may write to it
-table_frames   frame -> 1 + epoch in which a page walk has read a table in it
+table_frames   frame -> last epoch in which a page walk has read a table in it
 code_frames    frame -> code has been fetched from it
 ledger         [symbol, ring, cause]
 tsc            one row a logged RDTSC: the time, then the ledger's sums by cause

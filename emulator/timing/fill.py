@@ -43,7 +43,7 @@ from emulator.mmu.walk import (
     walk,
 )
 from emulator.timing.access import evict, flush_soft_tlb
-from emulator.timing.after import after_effect
+from emulator.timing.after import AFTER_SEGMENT, after_effect
 from emulator.timing.state import FETCH, STATE_POINTER, WRITE
 
 FILL: Final = np.dtype([("physical", "i8"), ("permissions", "i4"), ("padding", "i4")])
@@ -142,8 +142,9 @@ def on_fill(engine: Any, address: Any, kind: Any, result: Any, state: Any) -> An
     s = carray(state, (1,))[0]
     out = carray(result, (1,))[0]
     s.fills += 1
-    if kind == FETCH and s.after:
-        after_effect(s)  # the fetch belongs to the next block: MOV CR3 and INVLPG come first
+    if kind == FETCH and s.after and not s.rewritten:
+        after_effect(s)
+        s.after = AFTER_SEGMENT  # the fetch belongs to the next block: MOV CR3 and INVLPG come first
     page = (address & 0xFFFFFFFF) >> 12
     side = CODE if kind == FETCH else DATA
     write = kind == WRITE
@@ -171,4 +172,6 @@ def on_fill(engine: Any, address: Any, kind: Any, result: Any, state: Any) -> An
         if not s.accounting:
             writable = write or (writable and rights & RIGHT_DIRTY != 0)
         out.permissions = grant_data(s, page, frame, writable, user)
+    if control(s, 0) & CR0_PG:
+        walk(s, page)  # marks the tables in the epoch of the new entry, which a flush above may have begun
     return True

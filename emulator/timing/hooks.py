@@ -22,18 +22,20 @@ from emulator.compiled import (
     compiled,
     inlined,
     load_i64,
+    load_u8,
     load_u32,
     store_u8,
     store_u32,
 )
 from emulator.mmu.tlb import CODE, DATA
-from emulator.mmu.walk import CR0_PG, control, permitted, table_frame, walk
+from emulator.mmu.walk import permitted, table_frame
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
 from emulator.timing.after import after_effect, block_records
 from emulator.timing.causes import BRANCH, DEVICE
 from emulator.timing.charge import charge, charge_instructions, select_row
 from emulator.timing.fill import translation
-from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT
+from emulator.timing.modes import enter_block, evaluate
+from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT, STOP_RESUME
 
 BRANCH_NONE = 0
 BRANCH_CONDITIONAL = 1
@@ -46,6 +48,9 @@ BRANCH_FAR = 7
 
 EFLAGS_IF = 0x200
 HFLAGS_INHIBIT_IRQ = 0x8
+
+REWRITTEN = 1  # the running block has stored into itself
+STORING = 2  # that store runs once more, alone
 
 
 @inlined
@@ -60,6 +65,9 @@ def must_stop(s: Any) -> Any:
     ):
         s.stop |= STOP_INTERRUPT
     else:
+        return False
+    if s.debug_hits:
+        s.stop = 0  # a debug trap of the last instruction comes first
         return False
     call1(s.stop_function, s.engine)
     return True
@@ -129,19 +137,46 @@ def charge_extras(s: Any, first: Word, count: Word) -> None:
         charge(s, np.int64(extras[i].cause), np.int64(extras[i].cycles))
 
 
+@compiled
+def resume_rewritten(s: Any, address: Word) -> Any:
+    """A store into its own block makes the engine begin again with the store, alone. True: leave the engine.
+
+    What it cut off is taken back; the store has been modelled. Then the engine must be left once: if the
+    store was unaligned, it gives no more memory hooks before.
+    """
+    if s.rewritten == REWRITTEN:
+        s.rewritten = 0
+        if s.last_address <= address < s.last_address + s.last_size:
+            call3(s.unretire_function, address, 0, 0)
+            s.rewritten = STORING
+            s.saved_reads = s.reads
+            s.saved_writes = s.writes
+        return False
+    s.rewritten = 0
+    s.reads = s.saved_reads
+    s.writes = s.saved_writes
+    s.stop |= STOP_RESUME
+    call1(s.stop_function, s.engine)
+    return True
+
+
 @callback(types.void(types.int64, types.int64, types.uint32, STATE_POINTER))
 def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_BLOCK: charge one basic block at its entry."""
     s = carray(state, (1,))[0]
     address = address & 0xFFFFFFFF
     size = np.int64(size)
+    if s.rewritten and resume_rewritten(s, address):
+        return
     if s.after:
         after_effect(s)
+        if evaluate(s):
+            return
     if s.table_written:
         s.table_written = 0
         s.table_flushes += 1
         flush_soft_tlb(s)
-    if must_stop(s):
+    if not s.rewritten and must_stop(s):
         return
     page = address >> 12
     frame = s.last_code_frame
@@ -157,9 +192,11 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     index = find_block(s, address, physical, size)
     if index <= 0:
         return
+    block = block_records(s)[index]
+    if s.watch & block.needs and enter_block(s, block, index):
+        return
     if s.last_branch:
         resolve_branch(s, address)
-    block = block_records(s)[index]
     select_row(s, np.int64(block.symbol), load_u32(s.at_hflags) & 3)
     cost: Word = np.int64(block.cost256)
     if block.rep_offset == 0 and s.last_rep == address:
@@ -192,41 +229,6 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
         frame = code_frame(s, ((address + in_page) & 0xFFFFFFFF) >> 12)
         if frame >= 0:
             fetch_lines(s, frame << 12, (frame << 12) + size - in_page - 1)
-
-
-@callback(types.void(types.int64, types.int64, types.uint32, STATE_POINTER))
-def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
-    """UC_HOOK_BLOCK with all accounting off: time is one cycle an instruction, nothing is modelled."""
-    s = carray(state, (1,))[0]
-    if s.after:
-        after_effect(s)
-    if s.table_written:
-        s.table_written = 0
-    if must_stop(s):
-        return
-    address = address & 0xFFFFFFFF
-    page = address >> 12
-    frame = page
-    if control(s, 0) & CR0_PG:
-        frame = walk(s, page)
-        if frame < 0:
-            return
-        frame &= 0xFFFFF
-    physical = frame << 12 | (address & 0xFFF)
-    if physical >= s.ram_size:
-        return
-    index = find_block(s, address, physical, np.int64(size))
-    if index <= 0:
-        return
-    block = block_records(s)[index]
-    s.blocks += 1
-    s.instructions += block.count
-    s.cycles += block.count
-    s.after = block.after
-    s.last_block = index
-    s.last_address = address
-    s.last_size = np.int64(size)
-    s.last_physical = physical
 
 
 @compiled
@@ -304,6 +306,10 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
     if line != s.last_data_line:
         access(s, linear + size - 1, write)
         s.last_data_line = line
+    if load_u8(s.code_frames + frame):
+        s.last_data_writable = 0  # every store to it must come here
+        if write and not s.rewritten and physical < s.last_physical + s.last_size and last >= s.last_physical:
+            s.rewritten = REWRITTEN
     if table_frame(s, frame):
         s.last_data_line = -1  # a write to this line must come here, even after a read of it
         if write:

@@ -33,23 +33,26 @@ SCALARS: Final = (
     "at_ldt", "at_tr", "at_idt", "at_old_exception", "at_is_int", "at_skip_sync", "stop_function",
     "control_function", "flush_control",
     # Python callbacks for rare events
-    "decode_function", "implicit_function", "verify_function", "verify_every", "verify_left",
+    "decode_function", "unretire_function", "implicit_function", "verify_function", "verify_every", "verify_left",
     # requests between callbacks and the run loop
     "stop", "interrupt_pending", "after", "accounting",
     "fault", "fault_error", "fault_kind",
     # memory
     "ram", "ram_size", "reverse_map", "table_frames", "code_frames", "write_epochs", "epoch",
-    "table_written", "code_written",
+    "table_written", "code_written", "rewritten", "saved_reads", "saved_writes",
     # the block that runs
     "block_table", "block_records", "block_extras", "block_stamps", "last_block", "last_address", "last_size",
     "last_physical", "last_end", "last_branch", "last_rep", "last_cost256",
     # filters: the youngest page and line need no look-up
     "last_code_page", "last_code_frame", "last_data_page", "last_data_frame",
-    "last_data_line", "last_data_writable", "last_data_loaded",
+    "last_data_line", "last_data_writable", "last_data_loaded", "store_line",
     # control registers as the model last saw them
     "cr0", "cr3", "cr4",
     # SYSENTER MSRs
     "sysenter_cs", "sysenter_esp", "sysenter_eip",
+    # checked execution (checks.py)
+    "checks", "watch", "hook_bounds", "plans", "accesses", "plan_next", "plan_function", "check_function",
+    "task_function", "debug_hits", "debug_shadow", "debug_addresses", "dr7",
     # geometry and costs, from the profile
     "dtlb_walk_cost", "itlb_walk_cost", "walk_l1_miss", "memory_penalty",
     "l1d_sets", "l1d_ways", "l1d_shift", "l1d_penalty", "l1d_write_allocate", "store_exposed",
@@ -95,12 +98,19 @@ STATE: Final = np.dtype(
 BLOCK: Final = np.dtype(
     [(name, "i4") for name in (
         "size", "alternative", "count", "cost256", "extra", "extras", "branch", "after", "symbol", "sync",
-        "counter", "rep_offset", "rep_next256", "base", "index", "scale", "displacement", "segment", "stamp", "stamps",
+        "counter", "rep_offset", "rep_next256", "base", "index", "scale", "displacement", "segment",
+        "stamp", "stamps", "needs", "plan", "plans", "far_selector",
     )] + [("target", "i8"), ("fetched", "i8")]
 )  # fmt: skip
 # An RDTSC in a block: where it is, and what the block charges for the instructions behind it.
 STAMP: Final = np.dtype([(name, "i4") for name in ("offset", "count", "cost256", "extra", "extras")])
 EXTRA: Final = np.dtype([("cause", "i4"), ("cycles", "i4")])
+# What an instruction accesses, for checked execution: see `cpu.operand_plan`.
+PLAN: Final = np.dtype([(name, "i4") for name in ("offset", "length", "flags", "first", "count")])
+ACCESS: Final = np.dtype(
+    [(name, "i4") for name in ("segment", "base", "index", "scale", "displacement", "size", "alignment")]
+    + [("mask", "i8"), ("flags", "i8")]
+)
 TSC: Final = np.dtype([("tsc", "i8"), ("causes", "i8", (COUNT,))])
 
 STATE_POINTER: Final = types.CPointer(from_dtype(STATE))
@@ -111,6 +121,9 @@ EXTRA_TYPE: Final = from_dtype(EXTRA)
 STOP_DEADLINE: Final = 1
 STOP_INTERRUPT: Final = 2
 STOP_ERROR: Final = 4
+STOP_MODE: Final = 8  # checked execution begins or ends
+STOP_PAE: Final = 16
+STOP_RESUME: Final = 32  # only to begin anew at the same place
 
 # access kinds, as Unicorn numbers them (UC_MEM_*)
 READ: Final = 16

@@ -34,7 +34,7 @@ def snapshot(s: Any, now: Word) -> None:
 
 @compiled
 def charge_rest(s: Any, sign: Word) -> None:
-    """Take back (-1) what the running block has charged for the instructions behind this RDTSC, or put it back.
+    """Take back (-1) what the block has charged for the instructions behind this RDTSC, or put it back.
 
     A block is charged whole at its entry, but two RDTSCs in one block must not read the same time.
     """

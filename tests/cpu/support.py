@@ -220,6 +220,7 @@ class Guest:
         self.paging = paging
         self.main_source, self.user_source = main, user
         self.user_flags = 2
+        self.user_segments = True
         for vector in range(0x30):
             self.gate(vector)
         self.place(DUMP, _DUMP_SOURCE)
@@ -274,7 +275,10 @@ class Guest:
         pieces[REPORT] = bytes(16 * WORDS)
         if self.paging:
             pieces[TABLES] = self._page_tables()
+        # IRET makes ring 0's segments null, and then no access is allowed
+        load = f"mov ax, {DATA3}; mov ds, ax; mov es, ax; mov fs, ax; mov gs, ax; mov eax, 0"
         enter_user = f"""
+            {load if self.user_segments else ""}
             push {DATA3}; push {stack_of(3):#x}; push {self.user_flags:#x}
             push {CODE3}; push {USER:#x}; iretd
         """

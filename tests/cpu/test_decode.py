@@ -255,6 +255,7 @@ def test_movsd_of_sse_is_not_the_string_instruction():
         ("mov eax, dr6", d.INTERCEPT_MOV_FROM_DR),
         (b"\xf1", d.INTERCEPT_INT1),
         ("sysenter", d.INTERCEPT_SYSENTER),
+        ("syscall", d.INTERCEPT_SIMD),
     ],
 )
 def test_instructions_that_the_core_must_check_are_listed_with_their_offset(text, kind):

@@ -71,6 +71,8 @@ EXCEPTIONS = {
     "overflow": Exception_(OF, "into", "mov al, 0x7f; inc al", trap=True),
     "bound": Exception_(BR, f"bound eax, [{REPORT + 0x400:#x}]", "mov eax, 7"),
     "undefined opcode": Exception_(UD, "ud2"),
+    "syscall": Exception_(UD, "syscall"),
+    "int1": Exception_(DB, ".byte 0xf1", trap=True),
     "undefined lock": Exception_(UD, ".byte 0xf0, 0x90"),
     "no coprocessor": Exception_(NM, "fld1", setup="mov eax, cr0; or eax, 8; mov cr0, eax"),
     "no coprocessor for sse": Exception_(

@@ -24,6 +24,7 @@ from tests.cpu.support import (
 
 def test_iret_to_an_outer_ring_loads_its_stack_and_flags_and_drops_inner_data_segments() -> None:
     guest = Guest(f"mov ax, {DATA3}; mov fs, ax", user="mov eax, 0x1111; int 0x21")
+    guest.user_segments = False
     guest.user_flags = 0x3AD7
     guest.gate(0x21, dpl=3)
     report = guest.report()

@@ -40,6 +40,7 @@ REPORT_HERE = f"mov ss:[{REPORT + 16:#x}], eax; mov dword ptr ss:[{REPORT:#x}], 
 def test_sysenter_loads_flat_ring_0_segments_and_the_msrs_and_clears_if(name: str) -> None:
     registers = "mov eax, 1; mov ecx, 2; mov edx, 3; mov ebx, 4; mov ebp, 5; mov esi, 6; mov edi, 7; stc"
     guest = Guest(msrs(), user=f"{registers}; sysenter")
+    guest.user_segments = False
     guest.user_flags = 0x202
     guest.place(TARGET, REPORT_HERE)
     report = guest.report(name=name)

@@ -1,4 +1,4 @@
-"""Task switches: through a task gate in the IDT (ours) and by JMP, CALL and IRET (the engine's).
+"""Task switches: through a task gate in the IDT, by JMP and CALL, and back by IRET.
 
 SDM vol. 3A, chapter 6; a double fault with a task of its own: 5.15.
 """
@@ -266,7 +266,9 @@ def test_a_native_task_switch_to_another_cr3_is_seen_by_the_model() -> None:
 
 
 def test_iret_after_a_native_call_of_a_task_goes_back_to_ring_3() -> None:
-    guest = guest_with_task(user=f"mov ebx, 5; {far_call(TASK2_SELECTOR)}; inc ebx; int 0x30", paging=True)
+    main = f"mov dword ptr [{TSS + 28:#x}], {TABLES:#x};"
+    user = f"mov ebx, 5; {far_call(TASK2_SELECTOR)}; inc ebx; int 0x30"
+    guest = guest_with_task(main, user=user, paging=True)
     guest.gdt[TASK2_SELECTOR] = segment(TASK2, 0x67, 0xE9, 0)
     guest.place(0x128000, "iretd")
     guest.pieces[TASK2] = tss32(eip=0x128000)

@@ -36,7 +36,7 @@ class Small:
         self.view = StateView()
         self.view.ram, self.view.ram_size = ctypes.addressof(self.ram), SIZE
         self.view.at_control = ctypes.addressof(self.registers)
-        self.view.table_frames = ctypes.addressof(self.marks)
+        self.view.table_frames, self.view.epoch = ctypes.addressof(self.marks), 1
         self.state = record(self.view)
 
 

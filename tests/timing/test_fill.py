@@ -1,4 +1,4 @@
-"""Self-modifying code under the rule "writable or executable, never both": whoever writes it, the new code runs.
+"""Self-modifying code under "writable or executable, never both": whoever writes it, the new code runs.
 
 The function under test is `mov eax, N; ret`; its N is rewritten. With the rule disabled in timing/fill.py
 (grant_code without its flush, or grant_data without the mark for code frames) the tests by alias and by ring
@@ -152,10 +152,8 @@ def test_the_model_decodes_rewritten_code_anew() -> None:
     for new in (function(7), b"\x40" * 5 + b"\xc3"):
         made = rig(PENTIUM4)
         low, high = struct.unpack("<II", new + b"\0\0")
-        made.run(
-            f"xor ebx, ebx; {CALL} mov dword ptr [{ALIAS}], {low}; mov dword ptr [{ALIAS + 4}], {high}; {CALL}"
-            + EXIT
-        )
+        write = f"mov dword ptr [{ALIAS}], {low}; mov dword ptr [{ALIAS + 4}], {high};"
+        made.run(f"xor ebx, ebx; {CALL} {write} {CALL} {EXIT}")
         counts.append(made.machine.instructions)
     assert counts[1] == counts[0] + 4
 

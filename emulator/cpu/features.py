@@ -1,0 +1,48 @@
+"""Instructions that Unicorn executes but the profile's processor lacks: #UD, by its CPUID features."""
+
+from typing import Any, Final
+
+import capstone
+from capstone import x86_const as x86
+
+CMOV, MMX, CLFLUSH, SSE, SSE2 = 1 << 15, 1 << 23, 1 << 19, 1 << 25, 1 << 26
+_EDX: Final = {
+    x86.X86_GRP_CMOV: CMOV,
+    x86.X86_GRP_MMX: MMX,
+    x86.X86_GRP_SSE1: SSE,
+    x86.X86_GRP_SSE2: SSE2,
+}
+_ECX: Final = {
+    x86.X86_GRP_SSE3: 1 << 0,
+    x86.X86_GRP_SSSE3: 1 << 9,
+    x86.X86_GRP_SSE41: 1 << 19,
+    x86.X86_GRP_SSE42: 1 << 20,
+}
+_SSE2_NAMES: Final = "movnti mfence lfence paddq psubq pmuludq movdq2q movq2dq cvtpi2pd cvtpd2pi cvttpd2pi"
+_NAMES_EDX: Final = {"clflush": CLFLUSH} | dict.fromkeys(_SSE2_NAMES.split(), SSE2)
+_NAMES_ECX: Final = {"fisttp": 1, "lddqu": 1, "monitor": 8, "mwait": 8, "popcnt": 1 << 23, "movbe": 1 << 22}
+_NONE: Final = frozenset(["rdtscp", "syscall", "sysret", "lzcnt", "tzcnt", "xgetbv", "xsetbv", "swapgs"])
+
+
+def _decoder(mode: int) -> Any:
+    decoder = capstone.Cs(capstone.CS_ARCH_X86, mode)
+    decoder.detail = True
+    return decoder
+
+
+_DECODERS: Final = {16: _decoder(capstone.CS_MODE_16), 32: _decoder(capstone.CS_MODE_32)}
+
+
+def lacks(code: bytes, bits: int, edx: int, ecx: int) -> bool:
+    """Is the instruction at the start of `code` undefined with these features of CPUID leaf 1?"""
+    instruction = next(_DECODERS[bits].disasm(code, 0, 1), None)
+    if instruction is None:
+        return False
+    name = instruction.mnemonic
+    if name in _NONE:
+        return True
+    wanted_edx, wanted_ecx = _NAMES_EDX.get(name, 0), _NAMES_ECX.get(name, 0)
+    for group in instruction.groups:
+        wanted_edx |= _EDX.get(group, 0)
+        wanted_ecx |= _ECX.get(group, 0)
+    return bool(wanted_edx & ~edx or wanted_ecx & ~ecx)
