@@ -33,7 +33,8 @@ SCALARS: Final = (
     "at_ldt", "at_tr", "at_idt", "at_old_exception", "at_is_int", "at_skip_sync", "stop_function",
     "control_function", "flush_control",
     # Python callbacks for rare events
-    "decode_function", "unretire_function", "implicit_function", "verify_function", "verify_every", "verify_left",
+    "decode_function", "unretire_function", "implicit_function",
+    "verify_function", "verify_every", "verify_left",
     # requests between callbacks and the run loop
     "stop", "interrupt_pending", "after", "accounting",
     "fault", "fault_error", "fault_kind",
