@@ -28,8 +28,6 @@ def shutdown_message(history: list[FaultRecord], processor: "Processor") -> str:
         same = record.cs == processor.registers.selector(CS)
         where = processor.location(record.eip) if same else ""
         lines.append(f"  {record.vector} {name}{error} at {record.cs:04x}:{record.eip:08x}{where}{cr2}")
-    if processor.remark:
-        lines.append(f"  before: {processor.remark}")
     return "\n".join(lines)
 
 

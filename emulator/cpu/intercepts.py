@@ -2,7 +2,6 @@
 
     RDMSR, WRMSR           unknown registers are #GP(0)                   (SDM vol. 2B)
     IN, OUT, INS, OUTS     CPL > IOPL or VM86: the I/O bitmap of the TSS  (SDM vol. 1, 13.5)
-    MOV CR4                reserved bits are #GP(0), and PAE is one here  (SDM vol. 2A)
     SYSENTER               with a null SYSENTER_CS it is #GP(0)
     MOV DRn, INT1, RDPMC   the debug registers are ours; the others are #UD in Unicorn
     JMP, CALL far          to a task gate or a TSS (compiled: `timing.far`)
@@ -15,7 +14,6 @@ The hook looks at the bytes, since another address space may have other code the
 from typing import Final
 
 from emulator.cpu import layout
-from emulator.cpu.cpuid import cr4_bits
 from emulator.cpu.decode import DecodedBlock
 from emulator.cpu.exceptions import GP, PF, UD, Fault
 from emulator.cpu.features import lacks
@@ -25,7 +23,6 @@ from emulator.cpu.kinds import (
     INTERCEPT_INS,
     INTERCEPT_INT1,
     INTERCEPT_MOV_FROM_DR,
-    INTERCEPT_MOV_TO_CR4,
     INTERCEPT_MOV_TO_DR,
     INTERCEPT_OUT,
     INTERCEPT_OUTS,
@@ -52,7 +49,6 @@ ALWAYS: Final = frozenset(COMPILED) | {
     INTERCEPT_MOV_FROM_DR,
     INTERCEPT_INT1,
     INTERCEPT_RDPMC,
-    INTERCEPT_MOV_TO_CR4,
 }
 CR4_PCE: Final = 1 << 8
 TSS_IO_MAP_BASE: Final = 102
@@ -60,7 +56,6 @@ TSS_32BIT: Final = 1 << 11  # of the descriptor's type; a 16-bit TSS has no bitm
 PREFIX_BYTES: Final = b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0"
 PREFIXES: Final = frozenset(PREFIX_BYTES)
 WIDE: Final = 0x66
-CR4_PAE: Final = 1 << 5
 
 
 class Intercepts:
@@ -126,8 +121,6 @@ class Intercepts:
                 self._read_counter(linear, length + 2)
             elif opcode[:1] == b"\xf1":
                 self.processor.trap_in_hook(linear, length + 1)
-            elif opcode == b"\x0f\x22" and code[length + 2 : length + 3] >= b"\xe0":
-                self._check_cr4(code[length + 2])
             elif opcode == b"\x0f\x34" and not self.processor.state.sysenter_cs & 0xFFFC:
                 raise Fault(GP)
             elif self._lacks(code):
@@ -226,17 +219,6 @@ class Intercepts:
         processor.skip_in_hook(linear, length)
         if index == IA32_TSC:
             processor.write_msr(index, value)  # again: from here on, without the rest of the block
-
-    def _check_cr4(self, modrm: int) -> None:
-        """MOV CR4, r32 (0f 22 /4; the upper bits of ModRM, mod 3 and reg 4, make e0 to e7)."""
-        processor = self.processor
-        if modrm > 0xE7 or processor.registers.cpl or processor.registers.system_flags & VM:
-            return  # another register, or for the engine to refuse
-        value = processor.registers.general(modrm & 7)
-        if value & ~cr4_bits(processor.profile):
-            if value & CR4_PAE:
-                processor.remark = "the guest sets CR4.PAE, but this CPU has no PAE: see CPUID.1:EDX bit 6"
-            raise Fault(GP)
 
     def _privileged_index(self) -> int:
         if self.processor.registers.cpl or self.processor.registers.system_flags & VM:

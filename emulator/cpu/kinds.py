@@ -41,7 +41,6 @@ INTERCEPT_RDPMC: Final = 7  # #UD in Unicorn
 INTERCEPT_MOV_TO_DR: Final = 8
 INTERCEPT_MOV_FROM_DR: Final = 9
 INTERCEPT_INT1: Final = 10  # an invalid instruction in Unicorn
-INTERCEPT_MOV_TO_CR4: Final = 15  # reserved bits are #GP(0), and PAE isn't modelled
 INTERCEPT_SYSENTER: Final = 11  # Unicorn doesn't refuse it when SYSENTER_CS is null
 
 INTERCEPT_FAR: Final = 12  # far JMP and CALL, which may switch tasks

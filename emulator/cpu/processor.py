@@ -101,7 +101,6 @@ class Processor(Events):
         )
         self.debug = DebugRegisters(self.registers, state)
         self.counts: dict[str, int] = {}
-        self.remark = ""  # what a shutdown later may be the consequence of
         self._forget = False  # translations, before going on
         self.intercepts = Intercepts(self)
         self.checks = Checks(self)

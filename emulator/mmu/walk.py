@@ -14,7 +14,7 @@ A walk returns one integer, so that it compiles to registers:
 
 from typing import Any, Final
 
-from emulator.compiled import Word, compiled, inlined, load_u32, store_i64, store_u32
+from emulator.compiled import Word, compiled, inlined, load_i64, load_u32, store_i64, store_u32
 
 RIGHT_WRITE: Final = 0x002
 RIGHT_USER: Final = 0x004
@@ -64,8 +64,21 @@ def walk(s: Any, page: Word) -> Word:
 
 @compiled
 def mark_table(s: Any, at: Word) -> None:
-    """A frame holds page tables: a write to it makes what the soft TLB holds by now doubtful."""
-    store_i64(s.table_frames + 8 * (at >> 12), s.epoch)
+    """Remember that a frame holds page tables: a write to it makes cached translations doubtful.
+
+    The mark is the soft TLB's epoch: after a flush nothing there rests on this walk any more. So a frame
+    that has once held a table and now holds data isn't flushed for at every store.
+    """
+    mark = s.table_frames + 8 * (at >> 12)
+    if load_i64(mark) != s.epoch:
+        store_i64(mark, s.epoch)
+        s.last_data_line = -1  # a write to the line that was read last must be looked at
+
+
+@compiled
+def table_frame(s: Any, frame: Word) -> Any:
+    """Does the soft TLB rest on a table that a walk has read in this frame of RAM?"""
+    return load_i64(s.table_frames + 8 * frame) == s.epoch
 
 
 @compiled

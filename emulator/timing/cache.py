@@ -58,15 +58,22 @@ def l1d_hit(s: Any, physical: Word, allocate: bool) -> Any:
 def data_access(s: Any, physical: Word, write: bool) -> None:
     """One data access that the TLB has translated. Buffers hide part of a store's miss.
 
-    `last_data_loaded` says whether the line is in L1 now: stores in a row to a line that isn't merge in
-    the store buffers (on_memory's filter), but a load must still fetch it.
+    Stores in a row to a line that isn't in L1, and doesn't get there, merge in the store buffers and are
+    one miss: `store_line` is that line. `last_data_loaded` tells on_memory's filter, which may see the
+    second of them or not, as the host pleases, that a load must still fetch it.
     """
     s.last_data_loaded = 1
-    if l1d_hit(s, physical, not write or s.l1d_write_allocate != 0):
+    allocate = not write or s.l1d_write_allocate != 0
+    merging = s.store_line
+    s.store_line = -1
+    if l1d_hit(s, physical, allocate):
         return
-    s.l1d_misses += 1
-    if write and not s.l1d_write_allocate:
+    if not allocate:
         s.last_data_loaded = 0
+        s.store_line = physical >> s.l1d_shift
+        if s.store_line == merging:
+            return
+    s.l1d_misses += 1
     hit = l2_hit(s, physical)
     exposed = s.store_exposed if write else 100
     charge(s, L1D_MISS, s.l1d_penalty * exposed // 100)

@@ -28,7 +28,7 @@ from emulator.compiled import (
     store_u32,
 )
 from emulator.mmu.tlb import CODE, DATA
-from emulator.mmu.walk import permitted
+from emulator.mmu.walk import permitted, table_frame
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
 from emulator.timing.after import after_effect, block_records
 from emulator.timing.causes import BRANCH, DEVICE
@@ -253,9 +253,9 @@ def crossing(s: Any, linear: Word, write: bool) -> None:
 
 
 @compiled
-def table_frame(s: Any, physical: Word) -> Any:
-    """Has a page walk read this frame since the soft TLB was last empty?"""
-    return 0 <= physical < s.ram_size and load_i64(s.table_frames + 8 * (physical >> 12)) == s.epoch
+def holds_table(s: Any, physical: Word) -> Any:
+    """Does this physical address, -1 if there is none, lie in a frame with a page table?"""
+    return 0 <= physical < s.ram_size and table_frame(s, physical >> 12)
 
 
 @compiled
@@ -310,7 +310,7 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
         s.last_data_writable = 0  # every store to it must come here
         if write and not s.rewritten and physical < s.last_physical + s.last_size and last >= s.last_physical:
             s.rewritten = REWRITTEN
-    if load_i64(s.table_frames + 8 * frame) == s.epoch:
+    if table_frame(s, frame):
         s.last_data_line = -1  # a write to this line must come here, even after a read of it
         if write:
             s.table_written = 1

@@ -46,7 +46,7 @@ SCALARS: Final = (
     "last_physical", "last_end", "last_branch", "last_rep", "last_cost256",
     # filters: the youngest page and line need no look-up
     "last_code_page", "last_code_frame", "last_data_page", "last_data_frame",
-    "last_data_line", "last_data_writable", "last_data_loaded",
+    "last_data_line", "last_data_writable", "last_data_loaded", "store_line",
     # control registers as the model last saw them
     "cr0", "cr3", "cr4",
     # SYSENTER MSRs

@@ -11,9 +11,9 @@ from typing import Any
 
 from numba import from_dtype, types
 
-from emulator.compiled import Word, compiled, for_python, load_i64, load_u8, load_u32, store_u8, store_u32
+from emulator.compiled import Word, compiled, for_python, load_u8, load_u32, store_u8, store_u32
 from emulator.mmu.tlb import DATA
-from emulator.mmu.walk import CR0_PG, control, permitted, set_accessed, walk
+from emulator.mmu.walk import CR0_PG, control, permitted, set_accessed, table_frame, walk
 from emulator.timing.access import access, flush_soft_tlb
 from emulator.timing.after import AFTER_FAR, after_effect, forget_filters
 from emulator.timing.charge import charge, charge_instructions
@@ -73,7 +73,7 @@ def system_read(state: Any, linear: Word, size: Word, user: bool) -> Any:
 def note_write(s: Any, physical: Word) -> None:
     """The engine doesn't see our writes: remember those to page tables and to frames that have held code."""
     if physical < s.ram_size:
-        if load_i64(s.table_frames + 8 * (physical >> 12)) == s.epoch:
+        if table_frame(s, physical >> 12):
             s.table_written = 1
         if load_u8(s.code_frames + (physical >> 12)):
             s.code_written = 1

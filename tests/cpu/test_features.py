@@ -66,6 +66,18 @@ def test_sse_mmx_and_cmov_are_both_processors(instruction: str, name: str) -> No
     assert guest(SSE1[instruction]).run(name=name).outcome.status == 99
 
 
+@pytest.mark.parametrize("name", [P3, P4])
+def test_cpuid_claims_no_pae_and_setting_it_ends_the_run_with_what_is_missing(name: str) -> None:
+    """The processors have it (SDM vol. 3A 3.8), the machine model doesn't."""
+    g = Guest(
+        "mov eax, 1; cpuid; test edx, 0x40; jnz out;mov eax, cr4; or eax, 0x20; mov cr4, eax; out: nop; nop"
+    )
+    outcome = g.run(name=name).outcome
+    assert outcome.kind == "error"
+    assert "PAE" in outcome.message
+    assert "without PAE" in outcome.message
+
+
 def test_asking_for_64_bit_mode_ends_the_run_with_what_is_missing() -> None:
     g = Guest("mov ecx, 0xc0000080; mov eax, 0x100; xor edx, edx; wrmsr; nop")
     outcome = g.run().outcome
