@@ -17,7 +17,6 @@ import functools
 import gc
 import importlib
 import importlib.util
-import itertools
 import struct
 import sys
 from types import ModuleType
@@ -166,7 +165,16 @@ def _boot(cr0: int, cr4: int) -> bytes:
     )
 
 
-_made = itertools.count(1)
+@functools.cache
+def _freeze() -> None:
+    gc.collect()
+    gc.freeze()  # what is there already need not be looked at again
+
+
+def collect() -> None:
+    """Free dead machines: each is some ten megabytes in a cycle of few objects."""
+    _freeze()
+    gc.collect()
 
 
 class Rig:
@@ -175,8 +183,7 @@ class Rig:
     def __init__(
         self, name: str = PENTIUM4, *, wp: bool = True, cr4: int = PSE | PGE, **options: Any
     ) -> None:
-        if next(_made) % 10 == 0:
-            gc.collect()  # a machine is some ten megabytes in a cycle of few objects
+        collect()
         self.machine = machine(name, **options)
         self.cr0 = PG | (WP if wp else 0)
         self.cr4 = cr4

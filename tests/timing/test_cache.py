@@ -51,6 +51,7 @@ class Reference:
         large = {PENTIUM4: (512, 8, 64), PENTIUM3: (4096, 4, 32)}[name]  # 256 and 512 KB
         self.l1d, self.l1i, self.l2 = Cache(*small), Cache(*code), Cache(*large)
         self.allocate, self.exposed = allocate, exposed
+        self.store_line: int | None = None  # stores in a row to an absent line merge
         self.l1d_penalty = cpu.cache.l2.latency.whole - cpu.cache.l1d.latency.whole
         self.l1i_penalty = cpu.cache.l1i.miss.whole
         self.memory_penalty = cpu.cache.memory_latency.whole - cpu.cache.l2.latency.whole
@@ -58,8 +59,13 @@ class Reference:
         self.ledger = dict.fromkeys(CAUSES, 0)
 
     def data(self, address: int, write: bool) -> None:
+        merging, self.store_line = self.store_line, None
         if self.l1d.hit(address, not write or self.allocate):
             return
+        if write and not self.allocate:
+            self.store_line = address // self.l1d.line
+            if self.store_line == merging:
+                return
         share = self.exposed if write else 100
         self.ledger["l1d_miss"] += self.l1d_penalty * share // 100
         if not self.l2.hit(address):
@@ -130,12 +136,12 @@ def test_every_access_is_charged_as_the_lists_say(
 
 def test_the_misses_are_counted_where_they_are_charged() -> None:
     mine = Model(PENTIUM4, allocate=False, exposed=20)
-    for address, write in ((0, False), (0, False), (64, True), (64, True), (128, False)):
+    for address, write in ((0, False), (0, False), (64, True), (64, True), (128, False), (64, True)):
         compiled_cache.data_access(mine.state, address, write)
     compiled_cache.code_access(mine.state, 4096)
     compiled_cache.code_access(mine.state, 4096)
     view = mine.view
-    # 0: miss, hit; 64: a store miss each time, its line is in L2 after the first; 128: miss
+    # 0: miss, hit; 64: two stores that merge in one miss; 128: miss; 64: a miss again, but its line is in L2
     assert (view.l1d_misses, view.l2_data_misses, view.l1i_misses, view.l2_fetch_misses) == (4, 3, 1, 1)
 
 
