@@ -21,7 +21,8 @@ _ECX: Final = {
 _SSE2_NAMES: Final = "movnti mfence lfence paddq psubq pmuludq movdq2q movq2dq cvtpi2pd cvtpd2pi cvttpd2pi"
 _NAMES_EDX: Final = {"clflush": CLFLUSH} | dict.fromkeys(_SSE2_NAMES.split(), SSE2)
 _NAMES_ECX: Final = {"fisttp": 1, "lddqu": 1, "monitor": 8, "mwait": 8, "popcnt": 1 << 23, "movbe": 1 << 22}
-_NONE: Final = frozenset(["rdtscp", "syscall", "sysret", "lzcnt", "tzcnt", "xgetbv", "xsetbv", "swapgs"])
+# LZCNT and TZCNT are BSR and BSF with a prefix that processors without them ignore: never #UD
+_NONE: Final = frozenset(["rdtscp", "syscall", "sysret", "xgetbv", "xsetbv", "swapgs"])
 
 
 def _decoder(mode: int) -> Any:
