@@ -48,36 +48,53 @@
 #define RINGTOLL_ABI_H
 
 /* ---- system calls: Linux i386 numbers ---- */
-#define SYS_exit                1    /* (status) */
-#define SYS_read                3    /* (fd, buf, n): fd 0 = console */
-#define SYS_write               4    /* (fd, buf, n): fd 1, 2 = console */
+#define SYS_exit                1    /* (status): ends the calling thread; the process with its last thread */
+#define SYS_fork                2
+#define SYS_read                3    /* (fd, buf, n) */
+#define SYS_write               4    /* (fd, buf, n) */
+#define SYS_close               6    /* (fd) */
 #define SYS_waitpid             7    /* (pid > 0, int *status, options): ANY process, not only a child; never reaps */
 #define SYS_getpid             20
+#define SYS_setuid             23    /* (uid): 0 may become any; others only their own, else -EPERM */
+#define SYS_getuid             24
 #define SYS_pause              29
 #define SYS_kill               37    /* (pid > 0, sig) */
+#define SYS_dup                41    /* (fd) */
+#define SYS_pipe               42    /* (int fd[2]): 4 KB of buffer, as Linux 2.4 */
 #define SYS_times              43    /* (struct abi_tms * or 0) -> ticks since boot */
 #define SYS_brk                45    /* (address or 0) -> the break now */
+#define SYS_dup2               63    /* (fd, fd) */
+#define SYS_getppid            64
 #define SYS_sigaction          67    /* (sig, const struct old_sigaction *, struct old_sigaction *) */
 #define SYS_sigsuspend         72    /* (unused, unused, mask) as Linux */
+#define SYS_setrlimit          75    /* (RLIMIT_x, const struct abi_rlimit *) */
+#define SYS_getrlimit          76
 #define SYS_munmap             91    /* (address, length) */
+#define SYS_ioperm            101    /* (port, count, on): uid 0; ports below 0x400, the TSS's I/O bitmap */
+#define SYS_iopl              110    /* (level): uid 0 */
+#define SYS_ipc               117    /* (IPC_x, first, second, third, pointer, 0): System V shared memory */
 #define SYS_sigreturn         119
+#define SYS_clone             120    /* (flags, stack, 0, 0, 0): CLONE_VM|FS|FILES|SIGHAND|THREAD makes a thread; 0 or a
+                                        signal number alone is fork() */
 #define SYS_sigprocmask       126    /* (how, const u32 *, u32 *) */
 #define SYS_sched_setscheduler 156   /* (pid or 0, policy, const struct sched_param *) */
 #define SYS_sched_getscheduler 157   /* (pid or 0) */
 #define SYS_sched_yield       158
 #define SYS_nanosleep         162    /* (const struct timespec *, struct timespec *rest) */
+#define SYS_poll              168    /* (struct abi_pollfd *, n, milliseconds) */
 #define SYS_rt_sigreturn      173
 #define SYS_rt_sigaction      174    /* (sig, const struct kernel_sigaction *, struct kernel_sigaction *, 8) */
 #define SYS_rt_sigprocmask    175    /* (how, const u64 *, u64 *, 8) */
 #define SYS_rt_sigsuspend     179    /* (const u64 *, 8) */
 #define SYS_mmap2             192    /* (addr or 0, length, prot, flags, -1, 0): MAP_ANONYMOUS only */
 #define SYS_gettid            224
+#define SYS_exit_group        252    /* (status): all threads */
 
 /* ---- User-Level Sandboxing ---- */
 #define SYS_uls_register    0x200    /* (const char *name, flags 0) -> id. Runs `init` as an upcall if there is one.
                                         -ENOENT no such extension in the image, -EBUSY another process owns it.
                                         The owner may register again: that clears `faulted`. */
-#define SYS_uls_bind        0x201    /* (id, ULS_SOURCE_TIMER, period in ticks; 0 = unbind) */
+#define SYS_uls_bind        0x201    /* (id, ULS_SOURCE_x, a, b): see the table of sources. Owner only */
 #define SYS_uls_post        0x202    /* (id, value): any process may post. 0 = the handler has run; 1 = queued, or the
                                         handler blocked and will finish later; -EAGAIN queue full; -EIO the handler
                                         faulted now; -EHOSTDOWN it faulted earlier, event refused */
@@ -91,6 +108,15 @@
 #define SYS_uls_pstat       0x209    /* (pid, struct uls_pstat *): what /proc/pid/stat would say */
 #define SYS_uls_timeslice   0x20a    /* (pid, ticks >= 1): length of that process's SCHED_RR / SCHED_OTHER slice */
 #define SYS_uls_sysinfo     0x20b    /* (struct uls_sysinfo *) */
+#define SYS_uls_unbind      0x20c    /* (id, ULS_SOURCE_x, a): -ENOENT if there is no such binding */
+#define SYS_uls_control     0x20d    /* (id, ULS_CONTROL_x, value): owner or uid 0; -> the value before */
+#define SYS_uls_revoke      0x20e    /* (id): uid 0. As if its owner had ended, at any moment: bindings, queue, thread, ports;
+                                        it cannot be registered again until it is allowed (ULS_CONTROL_ALLOW) */
+#define SYS_uls_ioperm      0x20f    /* (id, port, count, on): owner and uid 0. Ports for that extension alone */
+#define SYS_uls_load        0x210    /* (const char *name): uid 0. Copy a FREE extension's segments from the image again,
+                                        zero its bss, check its authorisation. -EEXIST loaded, -EACCES refused */
+#define SYS_uls_unload      0x211    /* (const char *name): uid 0. -EBUSY registered. Its memory reads as zeros */
+#define SYS_uls_raise       0x212    /* (id, priority 0..31, value): as SYS_uls_post, but only queues and returns */
 
 /* ---- error numbers (Linux) ---- */
 #define EPERM            1
@@ -109,9 +135,14 @@
 #define EEXIST          17
 #define ENODEV          19
 #define EINVAL          22
+#define EMFILE          24
 #define ENOSPC          28
-#define ENOSYS          38
+#define EPIPE           32
+#define EDOM            33
+#define ERANGE          34
+#define EDEADLK         35
 #define ENAMETOOLONG    36
+#define ENOSYS          38
 #define EHOSTDOWN      112
 
 /* ---- signals (Linux). 1..31; a signal that is already pending is merged ---- */
@@ -182,6 +213,34 @@
 #define MAP_FIXED       0x10
 #define MAP_ANONYMOUS   0x20
 #define WNOHANG         1
+
+#define CLONE_VM        0x00000100
+#define CLONE_FS        0x00000200
+#define CLONE_FILES     0x00000400
+#define CLONE_SIGHAND   0x00000800
+#define CLONE_THREAD    0x00010000
+
+#define POLLIN          0x0001
+#define POLLOUT         0x0004
+#define POLLERR         0x0008
+#define POLLHUP         0x0010
+#define POLLNVAL        0x0020
+
+#define RLIMIT_CPU      0                /* seconds: SIGXCPU at the soft limit, SIGKILL at the hard one */
+#define RLIMIT_NOFILE   7
+#define RLIMIT_AS       9                /* bytes: the sum of the mappings */
+#define RLIM_INFINITY   0xffffffff
+
+#define IPC_SHMAT       21               /* SYS_ipc: (IPC_SHMAT, id, flags, u32 *address, address or 0) -> 0 */
+#define IPC_SHMDT       22               /* (IPC_SHMDT, 0, 0, 0, address) */
+#define IPC_SHMGET      23               /* (IPC_SHMGET, key, size, flags) -> id */
+#define IPC_SHMCTL      24               /* (IPC_SHMCTL, id, command, 0, struct abi_shmid_ds *) */
+#define IPC_PRIVATE     0
+#define IPC_CREAT       0x200
+#define IPC_EXCL        0x400
+#define IPC_RMID        0                /* destroyed when the last attachment goes, as Linux */
+#define IPC_STAT        2
+#define SHM_RDONLY      0x1000
 #define ABI_HZ          100
 
 /* ---- the sandbox ---- */
@@ -194,16 +253,49 @@
 #define ULS_MAX_EXT         16
 #define ULS_QUEUE_LEN       32           /* events waiting per extension */
 
-#define ULS_SOURCE_POST     0            /* SYS_uls_post; value is the poster's */
-#define ULS_SOURCE_TIMER    1            /* value is the tick count (low 32 bits) */
-#define ULS_SOURCE_INIT     2            /* the constructor call made by SYS_uls_register; number is 0 */
-#define ULS_SOURCE_BENCH    3            /* SYS_uls_bench; value is the index of the upcall */
+/*
+ * Event sources. An extension may be bound to several at once; each is undone by SYS_uls_unbind(id, source, a).
+ *
+ *   source       a                  b                          event.value           raised
+ *   POST         -                  -                          the poster's          SYS_uls_post, SYS_uls_raise: no binding
+ *   TIMER        period in ticks    -                          tick count            every period (a = 0: unbind)
+ *   INIT         -                  -                          -                     once, by SYS_uls_register; number is 0
+ *   BENCH        -                  -                          index of the upcall   SYS_uls_bench
+ *   UART         -                  -                          the byte              each byte that COM1 receives; the console
+ *                                                                                    gets it too
+ *   FD           descriptor         POLLIN, POLLOUT or both    descriptor | revents << 16   at each change from not ready to ready, and once
+ *                                                                                    at binding if it is ready then
+ *   EXIT         pid, 0 = any       -                          pid | status << 16    when that process ends (status as waitpid's)
+ *   RESOURCE     pid                ULS_RESOURCE_x << 24 | threshold   the measured amount   once each time the measure, taken at every
+ *                                                                                    tick, goes from below to at least the threshold
+ */
+#define ULS_SOURCE_POST     0
+#define ULS_SOURCE_TIMER    1
+#define ULS_SOURCE_INIT     2
+#define ULS_SOURCE_BENCH    3
+#define ULS_SOURCE_UART     4
+#define ULS_SOURCE_FD       5
+#define ULS_SOURCE_EXIT     6
+#define ULS_SOURCE_RESOURCE 7
+
+#define ULS_RESOURCE_CPU    1            /* ticks of CPU time since the binding */
+#define ULS_RESOURCE_MEMORY 2            /* resident 4 KB pages of the process */
+#define ULS_RESOURCE_FILES  3            /* open descriptors */
+
+#define ULS_CONTROL_MODE     1           /* ULS_MODE_x */
+#define ULS_CONTROL_PRIORITY 2           /* of events raised by its bindings and by SYS_uls_post: 0..31, the higher first; 0 */
+#define ULS_CONTROL_BUDGET   3           /* ticks an upcall may run; 0 = no limit; default from the command line */
+#define ULS_CONTROL_ALLOW    4           /* uid 0: undo a revocation */
+#define ULS_MODE_DIRECT      0           /* on the interrupted context; becomes a thread when it blocks */
+#define ULS_MODE_THREADED    1           /* its own schedulable thread from the start, priority of its owner */
 
 #define ULS_STATE_FREE      0            /* in the image, not registered */
 #define ULS_STATE_IDLE      1
 #define ULS_STATE_RUNNING   2            /* in an upcall now */
 #define ULS_STATE_BLOCKED   3            /* its handler blocked in a system call and is a schedulable thread */
 #define ULS_STATE_FAULTED   4
+#define ULS_STATE_REVOKED   5            /* by SYS_uls_revoke */
+#define ULS_STATE_UNLOADED  6            /* in the image, not in the areas: SYS_uls_load */
 
 #define ULS_FLUSH_INVLPG    0            /* flush=invlpg: sandbox PDEs global, INVLPG of the protected page */
 #define ULS_FLUSH_CR3       1            /* flush=cr3:    sandbox PDEs not global, CR3 reload */
@@ -232,6 +324,9 @@ typedef unsigned long long abi_u64;
 struct abi_timespec { abi_s32 tv_sec; abi_s32 tv_nsec; };
 struct abi_tms      { abi_s32 utime, stime, cutime, cstime; };      /* ticks; children's are 0 */
 struct abi_sched_param { abi_s32 sched_priority; };
+struct abi_pollfd   { abi_s32 fd; short events, revents; };
+struct abi_rlimit   { abi_u32 cur, max; };
+struct abi_shmid_ds { abi_u32 key, uid, mode, size, cpid, lpid, nattch; };      /* ours: what IPC_STAT tells */
 
 /* ---- sandbox image: one ELF32 ET_EXEC, this header at ULS_PUBLIC_BASE ----
  * The file is the multiboot module whose string starts with the word `sandbox`. Its PT_LOAD segments lie in the two
@@ -258,7 +353,7 @@ struct uls_header {
  *     ESP -> return stub | event pointer | 12 bytes unused | struct uls_event | 8 bytes unused | top of the stack
  * ESP + 4 is a multiple of 16, as after a CALL in the System V ABI. All other registers start as 0.
  */
-struct uls_event {
+struct uls_event {                       /* the payload, as siginfo's: who, why, when */
 	abi_u32 number;                      /* 1, 2, 3 ... per extension and registration, in order of raising */
 	abi_u32 value;
 	abi_u32 source;                      /* ULS_SOURCE_x */
@@ -282,7 +377,15 @@ struct uls_info {
 	abi_u32 last_cr3_writes;             /* CR3 writes in the same span: flush=invlpg 0, flush=cr3 2 (open and close) */
 	abi_u32 stack_base, stack_size;
 	abi_u32 last_eip, last_cr2, last_error, last_trap;   /* of the last fault */
+	abi_u32 mode, priority, budget;      /* ULS_CONTROL_x */
+	abi_u32 over_budget;                 /* handlers aborted for that; counted in `faulted`, too */
+	abi_u32 raised, dropped;             /* events accepted; events lost with a fault, an unregistering or a revocation */
+	abi_u32 authorisation;               /* ULS_AUTHORISATION_x */
 };
+
+#define ULS_AUTHORISATION_NONE    0      /* the image says nothing: an image from before authorisation */
+#define ULS_AUTHORISATION_TRUSTED 1      /* by name, on the command line of the host */
+#define ULS_AUTHORISATION_SIGNED  2      /* Ed25519, by a key that is trusted */
 
 struct uls_pstat {
 	abi_u32 pid, state;                  /* 'R' running/ready, 'S' sleeping, 'T' stopped, 'Z' exited */
