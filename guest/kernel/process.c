@@ -4,6 +4,7 @@
  * A module's string is `name [prio=N] arguments...`. Some loaders (QEMU, GRUB legacy) put the file name in front: a
  * first word that looks like one is skipped.
  */
+#include "file.h"
 #include "uls.h"
 
 #define STACK_TOP   KERNEL_BASE
@@ -115,6 +116,9 @@ void process_start(const struct module *m)
 	}
 	struct task *t = task_create(words[first]);
 	t->mm = mm;
+	t->files = files_create();
+	if (!t->files)
+		panic("out of memory");
 	t->pid = ++last_pid;
 
 	struct pt_regs *regs = task_regs(t);
@@ -163,7 +167,12 @@ void do_exit(u32 code)
 {
 	struct task *t = current;
 	sti();
+	for (u32 i = 0; i < extension_count; i++)
+		if (extension[i].owner == t)
+			file_abandon(extension[i].task);
 	extension_release(t);
+	files_put(t->files);
+	t->files = 0;
 	fpu_forget(t);
 	mm_destroy(t->mm);
 	t->mm = 0;

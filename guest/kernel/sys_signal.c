@@ -13,7 +13,7 @@ s32 sys_rt_sigsuspend(u32 mask, u32 size);
 static void wait_for_signal(void)
 {
 	u32 flags = irq_save();
-	struct wait_queue nobody = { .count = 0 };
+	struct wait_queue nobody = { 0 };
 	while (!signal_waiting(current))
 		sleep_on(&nobody);
 	irq_restore(flags);

@@ -13,35 +13,6 @@ static s32 sys_exit(u32 status)
 	do_exit((status & 0xff) << 8);
 }
 
-static s32 sys_read(u32 fd, u32 buf, u32 n)
-{
-	char line[256];
-	if (fd != 0)
-		return -EBADF;
-	if (n == 0)
-		return 0;
-	s32 got = console_read(line, n < sizeof(line) ? n : sizeof(line));
-	return got > 0 && copy_to_user(buf, line, (u32)got) < 0 ? -EFAULT : got;
-}
-
-static s32 sys_write(u32 fd, u32 buf, u32 n)
-{
-	char part[128];
-	if (fd != 1 && fd != 2)
-		return -EBADF;
-	if (n > 0x7fffffff)
-		return -EINVAL;
-	for (u32 done = 0; done < n;) {
-		u32 k = n - done < sizeof(part) ? n - done : sizeof(part);
-		if (copy_from_user(part, buf + done, k) < 0)
-			return done ? (s32)done : -EFAULT;
-		for (u32 i = 0; i < k; i++)
-			console_putc(part[i]);
-		done += k;
-	}
-	return (s32)n;
-}
-
 static s32 sys_waitpid(s32 pid, u32 status, u32 options_)
 {
 	struct task *t = pid > 0 ? find_task((u32)pid) : 0;
@@ -164,6 +135,8 @@ s32 sys_pause(void), sys_kill(s32, u32), sys_sigaction(u32, u32, u32), sys_rt_si
 s32 sys_sigprocmask(u32, u32, u32), sys_rt_sigprocmask(u32, u32, u32, u32);
 s32 sys_sigsuspend(u32, u32, u32), sys_rt_sigsuspend(u32, u32);
 s32 sys_brk(u32), sys_mmap2(u32, u32, u32, u32, s32, u32), sys_munmap(u32, u32);
+s32 sys_read(u32, u32, u32), sys_write(u32, u32, u32), sys_close(u32), sys_dup(u32), sys_dup2(u32, u32);
+s32 sys_pipe(u32), sys_poll(u32, u32, s32);
 s32 sys_uls_register(u32, u32), sys_uls_bind(u32, u32, u32), sys_uls_post(u32, u32), sys_uls_info(u32, u32);
 s32 sys_uls_bench(u32, u32, u32, u32), sys_uls_shm(u32, u32), sys_uls_return(void), sys_uls_unregister(u32);
 s32 sys_uls_lookup(u32);
@@ -173,13 +146,17 @@ const void *const linux_call_table[256] = {
 	[SYS_exit] = sys_exit,
 	[SYS_read] = sys_read,
 	[SYS_write] = sys_write,
+	[SYS_close] = sys_close,
 	[SYS_waitpid] = sys_waitpid,
 	[SYS_getpid] = sys_getpid,
 	[SYS_gettid] = sys_getpid,
 	[SYS_pause] = sys_pause,
 	[SYS_kill] = sys_kill,
+	[SYS_dup] = sys_dup,
+	[SYS_pipe] = sys_pipe,
 	[SYS_times] = sys_times,
 	[SYS_brk] = sys_brk,
+	[SYS_dup2] = sys_dup2,
 	[SYS_sigaction] = sys_sigaction,
 	[SYS_sigsuspend] = sys_sigsuspend,
 	[SYS_munmap] = sys_munmap,
@@ -189,6 +166,7 @@ const void *const linux_call_table[256] = {
 	[SYS_sched_getscheduler] = sys_getscheduler,
 	[SYS_sched_yield] = sys_sched_yield,
 	[SYS_nanosleep] = sys_nanosleep,
+	[SYS_poll] = sys_poll,
 	[SYS_rt_sigreturn] = sys_rt_sigreturn,
 	[SYS_rt_sigaction] = sys_rt_sigaction,
 	[SYS_rt_sigprocmask] = sys_rt_sigprocmask,

@@ -1,5 +1,6 @@
 /* calls.c - the system calls as C functions: -1 and errno on an error. */
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -35,6 +36,11 @@ void exit(int status) { _exit(status); }
 
 ssize_t read(int fd, void *buffer, size_t n) { return CALL(SYS_read, fd, buffer, n, 0); }
 ssize_t write(int fd, const void *buffer, size_t n) { return CALL(SYS_write, fd, buffer, n, 0); }
+int close(int fd) { return CALL(SYS_close, fd, 0, 0, 0); }
+int dup(int fd) { return CALL(SYS_dup, fd, 0, 0, 0); }
+int dup2(int fd, int to) { return CALL(SYS_dup2, fd, to, 0, 0); }
+int pipe(int fd[2]) { return CALL(SYS_pipe, fd, 0, 0, 0); }
+int poll(struct pollfd *fds, unsigned n, int milliseconds) { return CALL(SYS_poll, fds, n, milliseconds, 0); }
 int getpid(void) { return CALL(SYS_getpid, 0, 0, 0, 0); }
 int pause(void) { return CALL(SYS_pause, 0, 0, 0, 0); }
 int kill(int pid, int sig) { return CALL(SYS_kill, pid, sig, 0, 0); }

@@ -62,6 +62,12 @@ def test_signals_keep_every_register(profile: str) -> None:
     judge(outcome, said, 27)
 
 
+@pytest.mark.parametrize("profile", [PENTIUM4, PENTIUM3])
+def test_descriptors_pipes_and_poll(profile: str) -> None:
+    _, outcome, said = boot(profile, image("", "test_files"))
+    judge(outcome, said, 49)
+
+
 @pytest.mark.parametrize("entry", ["sysexit", "iret"])
 @pytest.mark.parametrize("flush", ["invlpg", "cr3"])
 @pytest.mark.parametrize("profile", [PENTIUM4, PENTIUM3])

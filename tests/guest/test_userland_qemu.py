@@ -57,6 +57,10 @@ def test_signals(build: Path) -> None:
     judge(boot(build, "", "test_signals", "test_signals partner"), 27)
 
 
+def test_files(build: Path) -> None:
+    judge(boot(build, "", "test_files"), 49)
+
+
 @pytest.mark.parametrize("entry", ["sysexit", "iret"])
 @pytest.mark.parametrize("flush", ["invlpg", "cr3", "none"])
 def test_sandbox(build: Path, flush: str, entry: str) -> None:

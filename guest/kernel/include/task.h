@@ -17,6 +17,8 @@ enum task_state { TASK_RUNNABLE, TASK_SLEEPING, TASK_STOPPED, TASK_ZOMBIE };
 
 struct extension;
 struct mm;
+struct file;
+struct files;
 struct wait_queue;
 
 struct task {
@@ -39,6 +41,7 @@ struct task {
 	u32 wake_tick;
 	bool timed;                        /* on the list of sleepers */
 	struct wait_queue *waiting;
+	struct task *next_waiting;
 	u32 utime, stime, switches;
 	u64 cycles, switched_in;
 	u32 exit_code;                     /* as waitpid reports it */
@@ -50,6 +53,9 @@ struct task {
 	struct kernel_sigaction action[ABI_NSIG];
 	struct { s32 code; u32 value; } info[ABI_NSIG];    /* value: the sender's pid or the faulting address */
 	u32 trap, error, cr2;              /* last exception, for sigcontext */
+
+	struct files *files;               /* 0 in an extension: current_files() */
+	struct file *inside;               /* the call that it is in holds this one */
 
 	struct fxsave fpu;
 };
@@ -77,8 +83,9 @@ void sched_yield(void);
 void cpu_idle(void) __attribute__((noreturn));
 
 /* sleep.c */
-struct wait_queue { struct task *waiter[32]; u32 count; };
+struct wait_queue { struct task *first; };
 void sleep_on(struct wait_queue *q);       /* interrupts off; returns after wake_all() or a signal */
+void sleep_on_until(struct wait_queue *q, u32 tick);   /* or when it is that tick */
 void wake_all(struct wait_queue *q);
 s32  sleep_ticks(u32 n);                   /* ticks left (a signal came) or 0 */
 void sleep_tick(void);
