@@ -84,7 +84,7 @@ void files_put(struct files *files)
 	pool_free(&files_pool, files);
 }
 
-struct files *current_files(void) { return current->ext ? current->ext->owner->files : current->files; }
+struct files *current_files(void) { return current->ext ? process()->files : current->files; }
 
 struct file *file_of(const struct files *files, u32 fd) { return fd < MAX_FILES ? files->file[fd] : 0; }
 

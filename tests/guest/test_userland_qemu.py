@@ -61,6 +61,14 @@ def test_files(build: Path) -> None:
     judge(boot(build, "", "test_files"), 49)
 
 
+def test_fork(build: Path) -> None:
+    judge(boot(build, "", "test_fork"), 48)
+
+
+def test_threads(build: Path) -> None:
+    judge(boot(build, "", "test_threads"), 19)
+
+
 @pytest.mark.parametrize("entry", ["sysexit", "iret"])
 @pytest.mark.parametrize("flush", ["invlpg", "cr3", "none"])
 def test_sandbox(build: Path, flush: str, entry: str) -> None:

@@ -40,6 +40,9 @@ void *alloc_pages(u32 order);              /* address in the direct map, or 0. N
 void *alloc_zero_page(void);
 void  free_pages(void *p, u32 order);
 u32   free_page_count(void);
+void  page_share(u32 phys);                /* one more address space maps this frame, copy-on-write */
+bool  page_shared(u32 phys);
+void  page_release(u32 phys);              /* one less; the last one frees it */
 
 /* pool.c: objects smaller than a page */
 struct pool { u32 size; void *free; };
