@@ -86,6 +86,12 @@ def test_shared_memory_reaches_the_sandbox_and_comes_back(profile: str) -> None:
     judge(outcome, said, 59)
 
 
+@pytest.mark.parametrize("profile", [PENTIUM4, PENTIUM3])
+def test_ports_are_allowed_to_whom_they_are_given(profile: str) -> None:
+    _, outcome, said = boot(profile, image("", "test_ports"))
+    judge(outcome, said, 23)
+
+
 @pytest.mark.parametrize("entry", ["sysexit", "iret"])
 @pytest.mark.parametrize("flush", ["invlpg", "cr3"])
 @pytest.mark.parametrize("profile", [PENTIUM4, PENTIUM3])

@@ -74,6 +74,10 @@ def test_shm(build: Path, flush: str) -> None:
     judge(boot(build, f"flush={flush}", "test_shm"), 59)
 
 
+def test_ports(build: Path) -> None:
+    judge(boot(build, "", "test_ports"), 23)
+
+
 @pytest.mark.parametrize("entry", ["sysexit", "iret"])
 @pytest.mark.parametrize("flush", ["invlpg", "cr3", "none"])
 def test_sandbox(build: Path, flush: str, entry: str) -> None:

@@ -72,7 +72,7 @@
 #define SYS_getrlimit          76
 #define SYS_munmap             91    /* (address, length) */
 #define SYS_ioperm            101    /* (port, count, on): uid 0; ports below 0x400, the TSS's I/O bitmap */
-#define SYS_iopl              110    /* (level): uid 0 */
+#define SYS_iopl              110    /* (level): uid 0. 3 = all ports, by the bitmap: CLI and STI stay forbidden */
 #define SYS_ipc               117    /* (IPC_x, first, second, third, pointer, 0): System V shared memory */
 #define SYS_sigreturn         119
 #define SYS_clone             120    /* (flags, stack, 0, 0, 0): CLONE_VM|FS|FILES|SIGHAND|THREAD makes a thread; 0 or a
