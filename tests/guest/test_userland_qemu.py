@@ -62,7 +62,7 @@ def test_files(build: Path) -> None:
 
 
 def test_fork(build: Path) -> None:
-    judge(boot(build, "", "test_fork"), 48)
+    judge(boot(build, "", "test_fork"), 50)
 
 
 def test_threads(build: Path) -> None:
