@@ -17,7 +17,8 @@ struct task *task_create(const char *name)
 {
 	_Static_assert(offsetof(struct task, work) == TASK_WORK && offsetof(struct task, flags) == TASK_FLAGS, "layout.h");
 	_Static_assert(sizeof(struct task) < 2560, "leave room for the kernel stack");
-	struct task *t = alloc_pages(1);
+	_Static_assert(STACK_SIZE == PAGE_SIZE << STACK_ORDER, "layout.h");
+	struct task *t = alloc_pages(STACK_ORDER);
 	if (!t)
 		panic("out of memory");
 	memset(t, 0, sizeof(*t));
