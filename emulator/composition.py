@@ -52,12 +52,8 @@ class Composer:
         manifest = self.manifest
         sandbox, files = self._sandbox()
         modules = [] if sandbox is None else [Module("sandbox", sandbox.elf)]
-        words = init_words(manifest)
-        if words is not None:
-            if len(words) > MOST_WORDS:
-                raise ManifestError(
-                    f"{self.file}: init takes {MOST_WORDS} words, these are {len(words)} - at `$.extension`"
-                )
+        words = self.words()
+        if words:
             modules.append(Module(" ".join(words), self.bundle["init.elf"]))
         for program in manifest.program:
             priority = [f"prio={program.priority}"] if program.priority else []
@@ -76,6 +72,13 @@ class Composer:
         kernel = self._read(manifest.kernel.image, KERNEL)
         image = load_image(kernel, name=name, memory_bytes=memory_bytes, append=line, modules=modules)
         return Composed(image, sandbox, files, tuple(modules), line)
+
+    def words(self) -> list[str]:
+        """Init's name and instructions; none if it has nothing to do."""
+        words = init_words(self.manifest) or []
+        if len(words) > MOST_WORDS:
+            raise self._refused("extension", f"init takes {MOST_WORDS} words, these are {len(words)}")
+        return words
 
     def _refused(self, key: str, rule: str) -> ManifestError:
         return ManifestError(f"{self.file}: {rule} - at `$.{key}`")
