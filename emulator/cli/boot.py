@@ -110,7 +110,9 @@ def _open_stats(where: str | None) -> Iterator[TextIO | None]:
 def boot(
     image: Annotated[
         str | None,
-        typer.Argument(help="The guest: ELF or multiboot kernel, Linux bzImage, or flat binary."),
+        typer.Argument(
+            metavar="IMAGE", help="The guest: ELF or multiboot kernel, Linux bzImage, or flat binary."
+        ),
     ] = None,
     manifest: Annotated[
         str | None,
@@ -207,7 +209,7 @@ def boot(
             raise typer.BadParameter(rule, param_hint="--manifest")
         loaded = _composed(manifest, trust or [], trust_unsigned or [], memory, append)
     elif image is None:
-        raise typer.BadParameter("an image, or --manifest", param_hint="IMAGE")
+        raise typer.BadParameter("Missing argument: an image, or --manifest", param_hint="IMAGE")
     elif trust or trust_unsigned:
         raise typer.BadParameter("they go with --manifest", param_hint="--trust, --trust-unsigned")
     else:

@@ -161,7 +161,15 @@ def test_images_tells_what_a_manifest_composes(run: Shell) -> None:
 def test_init_says_what_it_could_not_do_and_fails(run: Shell) -> None:
     """The kernel's command line decides, not the host: here it names another extension."""
     Path("system.toml").write_text('[[extension]]\nname = "counter"\nfile = "counter.o"\n')
-    words = ("boot", "--manifest", "system.toml", "--trust-unsigned", "counter", "--append", "uls_trust=other")
+    words = (
+        "boot",
+        "--manifest",
+        "system.toml",
+        "--trust-unsigned",
+        "counter",
+        "--append",
+        "uls_trust=other",
+    )
     status, out, _ = run(*words)
     assert "refused: neither sealed under uls_key nor named by uls_trust" in out
     assert "init: extension counter: register: error 2" in out
