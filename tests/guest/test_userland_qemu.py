@@ -57,6 +57,27 @@ def test_signals(build: Path) -> None:
     judge(boot(build, "", "test_signals", "test_signals partner"), 27)
 
 
+def test_files(build: Path) -> None:
+    judge(boot(build, "", "test_files"), 49)
+
+
+def test_fork(build: Path) -> None:
+    judge(boot(build, "", "test_fork"), 48)
+
+
+def test_threads(build: Path) -> None:
+    judge(boot(build, "", "test_threads"), 19)
+
+
+@pytest.mark.parametrize("flush", ["invlpg", "cr3"])
+def test_shm(build: Path, flush: str) -> None:
+    judge(boot(build, f"flush={flush}", "test_shm"), 59)
+
+
+def test_ports(build: Path) -> None:
+    judge(boot(build, "", "test_ports"), 23)
+
+
 @pytest.mark.parametrize("entry", ["sysexit", "iret"])
 @pytest.mark.parametrize("flush", ["invlpg", "cr3", "none"])
 def test_sandbox(build: Path, flush: str, entry: str) -> None:

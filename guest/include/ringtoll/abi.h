@@ -53,7 +53,8 @@
 #define SYS_read                3    /* (fd, buf, n) */
 #define SYS_write               4    /* (fd, buf, n) */
 #define SYS_close               6    /* (fd) */
-#define SYS_waitpid             7    /* (pid > 0, int *status, options): ANY process, not only a child; never reaps */
+#define SYS_waitpid             7    /* (pid, int *status, options). pid > 0: ANY process, not only a child; -1: any child.
+                                        A child is reaped, another process never is */
 #define SYS_getpid             20
 #define SYS_setuid             23    /* (uid): 0 may become any; others only their own, else -EPERM */
 #define SYS_getuid             24
@@ -71,7 +72,7 @@
 #define SYS_getrlimit          76
 #define SYS_munmap             91    /* (address, length) */
 #define SYS_ioperm            101    /* (port, count, on): uid 0; ports below 0x400, the TSS's I/O bitmap */
-#define SYS_iopl              110    /* (level): uid 0 */
+#define SYS_iopl              110    /* (level): uid 0. 3 = all ports, by the bitmap: CLI and STI stay forbidden */
 #define SYS_ipc               117    /* (IPC_x, first, second, third, pointer, 0): System V shared memory */
 #define SYS_sigreturn         119
 #define SYS_clone             120    /* (flags, stack, 0, 0, 0): CLONE_VM|FS|FILES|SIGHAND|THREAD makes a thread; 0 or a
@@ -200,6 +201,8 @@
 #define FPE_INTDIV      1
 #define FPE_FLTINV      7
 #define TRAP_TRACE      2
+#define CLD_EXITED      1
+#define CLD_KILLED      2
 
 /* ---- scheduling, memory, waiting ---- */
 #define SCHED_OTHER     0
@@ -235,12 +238,13 @@
 #define IPC_SHMDT       22               /* (IPC_SHMDT, 0, 0, 0, address) */
 #define IPC_SHMGET      23               /* (IPC_SHMGET, key, size, flags) -> id */
 #define IPC_SHMCTL      24               /* (IPC_SHMCTL, id, command, 0, struct abi_shmid_ds *) */
-#define IPC_PRIVATE     0
+#define IPC_PRIVATE     0                /* segments: 32 of up to 4 MB; those that an extension makes are SHM_SANDBOX */
 #define IPC_CREAT       0x200
 #define IPC_EXCL        0x400
 #define IPC_RMID        0                /* destroyed when the last attachment goes, as Linux */
 #define IPC_STAT        2
 #define SHM_RDONLY      0x1000
+#define SHM_SANDBOX     01000000         /* shmget: in the protected area, so that extensions can attach it, too */
 #define ABI_HZ          100
 
 /* ---- the sandbox ---- */
