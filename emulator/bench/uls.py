@@ -96,7 +96,7 @@ class Options:
 
 def compose(bundle: Bundle, options: Options) -> Image:
     """Link the sandbox and put kernel, sandbox and benchmark program together."""
-    sandbox = link_sandbox([*_trusted(bundle), _signed(bundle)], bundle[RUNTIME])
+    sandbox = link_sandbox([*_trusted(bundle), _signed(bundle)], bundle[RUNTIME], bundle.libc)
     modules = [
         Module("sandbox", sandbox.elf),
         Module(f"{PROGRAM} runs={options.runs}", bundle[f"{PROGRAM}.elf"]),

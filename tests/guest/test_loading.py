@@ -33,7 +33,7 @@ def sandbox(sealer: Sealer | None = None, **by: Authorisation) -> SandboxImage:
         for name in bundle.extensions
         if not by or name in by
     ]
-    return link_sandbox(extensions, bundle[RUNTIME], sealer=sealer)
+    return link_sandbox(extensions, bundle[RUNTIME], bundle.libc, sealer)
 
 
 def boot(elf: bytes, options: str, *programs: str, profile: str = PROFILES[0]) -> tuple[str, int, str]:
@@ -58,7 +58,7 @@ def judge(said: str, status: int, kind: str, at_least: int) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_extensions_are_unloaded_loaded_and_constructed(profile: str) -> None:
-    judge(*boot(sandbox().elf, "", "test_loading", profile=profile), 38)
+    judge(*boot(sandbox().elf, "", "test_loading", profile=profile), 41)
 
 
 def test_the_kernel_accepts_seals_and_names_and_tells_them_apart() -> None:

@@ -19,6 +19,7 @@ struct extension {
 	bool over_budget;
 	u32 needs;                         /* bit i: uses symbols of extension i */
 	u32 authorisation;                 /* ULS_AUTHORISATION_x: what this kernel has checked */
+	u32 loaded_state;                  /* of an unloaded one: ULS_STATE_FREE, or ULS_STATE_REVOKED, which loading keeps */
 	struct queued_event queue[ULS_QUEUE_LEN];
 	u32 head, count;
 	struct uls_info info;
