@@ -53,6 +53,10 @@ def test_kernel(build: Path) -> None:
     judge(boot(build, "", "test_kernel", "test_kernel spinner"), 55)
 
 
+def test_loading(build: Path) -> None:
+    judge(boot(build, "", "test_loading"), 41)
+
+
 def test_signals(build: Path) -> None:
     judge(boot(build, "", "test_signals", "test_signals partner"), 27)
 
