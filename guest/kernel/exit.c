@@ -54,7 +54,7 @@ void reap_dead(void)
 	while (dead) {
 		struct task *t = dead;
 		dead = t->next_task;
-		free_pages(t, 1);
+		free_pages(t, STACK_ORDER);
 	}
 }
 

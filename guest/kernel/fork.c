@@ -76,7 +76,7 @@ s32 sys_clone(u32 flags, u32 stack)
 		return -ENOMEM;
 	if (!io_copy(t, current) || (kind == 0 && !copy_process(t, exit_signal))) {
 		io_release(t);
-		free_pages(t, 1);
+		free_pages(t, STACK_ORDER);
 		return -ENOMEM;
 	}
 	if (kind)

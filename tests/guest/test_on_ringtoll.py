@@ -22,7 +22,7 @@ PENTIUM3 = "pentium3-katmai-550"
 def image(options: str, *programs: str) -> Image:
     bundle = load_bundle()
     extensions = [Extension(name, bundle[f"{name}.o"]) for name in bundle.extensions]
-    modules = [Module("sandbox", link_sandbox(extensions, bundle[RUNTIME]).elf)]
+    modules = [Module("sandbox", link_sandbox(extensions, bundle[RUNTIME], bundle.libc).elf)]
     modules += [Module(program, bundle[f"{program.split()[0]}.elf"]) for program in programs]
     # exit=unwaited: tests kill their partner and collect its status, which must not become the machine's
     return load_image(

@@ -252,7 +252,8 @@
 #define ULS_PROTECTED_BASE  0x40400000
 #define ULS_AREA_SIZE       0x00400000
 #define ULS_MAGIC           0x58534c55   /* "ULSX", first word of the public area */
-#define ULS_VERSION         1
+#define ULS_VERSION         2
+#define ULS_SEAL_SIZE       64           /* Ed25519 */
 #define ULS_NAME_LEN        24
 #define ULS_MAX_EXT         16
 #define ULS_QUEUE_LEN       32           /* events waiting per extension */
@@ -341,8 +342,15 @@ struct uls_entry {
 	char    name[ULS_NAME_LEN];          /* zero terminated */
 	abi_u32 entry;                       /* void handler(const struct uls_event *event), in the public area */
 	abi_u32 stack_size;
-	abi_u32 init;                        /* 0, or same signature: run as an upcall by SYS_uls_register */
+	abi_u32 init;                        /* 0, or same signature: run as an upcall by SYS_uls_register. Of an extension
+	                                        with constructors, a veneer that calls them first */
 	abi_u32 flags;                       /* 0 */
+	abi_u32 text, text_size;             /* its part of the public area, whole PT_LOADs ... */
+	abi_u32 data, data_size;             /* ... and of the protected one; 0, 0 if it has none */
+	abi_u32 needs;                       /* bit i: uses symbols of ext[i], which must stay loaded as long */
+	abi_u32 authorisation;               /* ULS_AUTHORISATION_x that the host has found */
+	abi_u8  seal[ULS_SEAL_SIZE];         /* of SIGNED: Ed25519 over "uls ext" NUL, this entry up to here, and each of its
+	                                        PT_LOADs: p_vaddr, p_filesz, p_memsz, p_flags, the bytes in the file */
 };
 
 struct uls_header {
@@ -350,6 +358,8 @@ struct uls_header {
 	abi_u32 return_sysenter;             /* stub a handler returns to with entry=sysexit: EAX = SYS_uls_return,
 	                                        ECX = ESP, EDX = anything, SYSENTER */
 	abi_u32 return_int80;                /* the same with entry=iret: EAX = SYS_uls_return, INT 0x80 */
+	abi_u8  seal[ULS_SEAL_SIZE];         /* over "uls base", the five words before, ext[], and as above each PT_LOAD that
+	                                        is no extension's but for the first, which holds this header alone */
 	struct uls_entry ext[];
 };
 
