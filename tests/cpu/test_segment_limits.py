@@ -11,6 +11,7 @@ from tests.cpu.support import (
     DATA0,
     DUMP,
     GP,
+    HOLE,
     MAIN,
     REPORT,
     SS,
@@ -224,6 +225,14 @@ def test_an_instruction_across_the_code_segments_limit_is_gp_at_its_first_byte()
     guest.pieces[BUFFER] = b"\x90" * 0xFD + assemble("mov eax, 1", 0)
     report = guest.report(qemu=False)
     assert (report.vector, *report.stack[:2]) == (GP, 0, 0xFD)
+
+
+def test_the_limit_comes_before_the_page_when_a_fetch_breaks_both() -> None:
+    guest = guest_with_segment(far_jump(LIMITED, 0xF0), access=0x9B)
+    guest.paging = True
+    guest.pieces[BUFFER] = b"\x90" * 0xF0 + assemble(f"jmp {HOLE - BUFFER:#x}", 0xF0)
+    report = guest.report(qemu=False)
+    assert (report.vector, *report.stack[:3]) == (GP, 0, HOLE - BUFFER, LIMITED)
 
 
 def test_a_segment_loaded_in_the_middle_of_a_block_counts_for_the_rest() -> None:
