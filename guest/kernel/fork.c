@@ -71,6 +71,8 @@ s32 sys_clone(u32 flags, u32 stack)
 		return -EPERM;
 	if ((kind != 0 && kind != THREAD_FLAGS) || exit_signal >= ABI_NSIG)
 		return -EINVAL;
+	if (kind == 0 && current->mm->window)           /* its copy would need the same window */
+		return -ENOSYS;
 	struct task *t = task_alloc(current->name);
 	if (!t)
 		return -ENOMEM;
