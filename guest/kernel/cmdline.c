@@ -9,6 +9,8 @@
  *   uls_key=HEX             Ed25519 public key: the sandbox image must be sealed under it, and its extensions either
  *                           sealed as well or named by uls_trust (sandbox_load.c)
  *   uls_trust=NAME,...      extensions that need no seal
+ *   small=on|off            small address spaces by segmentation (small.c)
+ *   tagged=on|off           the TLB is tagged by page directory, which no IA-32 CPU's was: a what-if (address_space.c)
  *   exit=first|unwaited     status at the end: that of the first process that did not exit with 0, or the first such
  *                           process whose status nobody collected with waitpid (tests that kill their partner)
  */
@@ -63,6 +65,8 @@ static void option(const char *word)
 	else if (!strncmp(word, "flush=", 6) || !strncmp(word, "entry=", 6) || !strncmp(word, "bench=", 6) ||
 		 !strncmp(word, "exit=", 5))
 		printk("unknown option: %s\n", word);
+	else
+		small_option(word);
 }
 
 /* Other words are ignored: QEMU puts the kernel's file name first. */
