@@ -15,7 +15,7 @@ from emulator.compiled import Word, compiled, for_python, load_u8, load_u32, sto
 from emulator.mmu.tlb import DATA
 from emulator.mmu.walk import CR0_PG, control, permitted, set_accessed, table_frame, walk
 from emulator.timing.access import access, flush_soft_tlb
-from emulator.timing.after import AFTER_FAR, after_effect, forget_filters
+from emulator.timing.after import AFTER_FAR, AFTER_SEGMENT, after_effect, forget_filters
 from emulator.timing.charge import charge, charge_instructions
 from emulator.timing.fill import ERROR_PRESENT, ERROR_USER, ERROR_WRITE, translation
 from emulator.timing.state import STATE
@@ -136,7 +136,7 @@ def control_3_changed(state: Any) -> None:
         s.after = AFTER_FAR
         after_effect(s)
         flush_soft_tlb(s)
-    s.after = 0
+    s.after = AFTER_SEGMENT  # the new task's segments and NT, too
 
 
 @for_python(types.int64(ARRAY, types.int64))
