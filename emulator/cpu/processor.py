@@ -17,6 +17,7 @@ from emulator.cpu.delivery import Delivery
 from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
 from emulator.cpu.events import Events
 from emulator.cpu.exceptions import (
+    NMI,
     PF,
     Fault,
     FaultRecord,
@@ -25,7 +26,7 @@ from emulator.cpu.guest_error import GuestError as GuestError
 from emulator.cpu.guest_error import engine_error, no_long_mode, no_pae, shutdown_message
 from emulator.cpu.implicit import loads_descriptor
 from emulator.cpu.msr import EFER_LME, IA32_EFER, IA32_SYSENTER_CS, ApicBase, Msrs, UnknownMsr
-from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, Registers
+from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, HF_INHIBIT_IRQ, IF, Registers
 from emulator.cpu.symbols import SymbolTable
 from emulator.cpu.task_switch import TaskSwitch
 from emulator.cpu.verify import Verifier
@@ -212,6 +213,14 @@ class Processor(Events):
     def interrupt(self, vector: int) -> None:
         """Deliver an external interrupt between two blocks."""
         self._deliver(vector, None, self.costs.irq_entry, external=True)
+
+    def nmi(self) -> bool:
+        """Deliver a non-maskable interrupt between two blocks, unless one is served or SS was just loaded."""
+        if self.registers.nmi_blocked or self.registers.hflags & HF_INHIBIT_IRQ:
+            return False
+        self.registers.block_nmi()
+        self._deliver(NMI, None, self.costs.irq_entry, external=True)
+        return True
 
     def request_stop(self) -> None:
         """Leave `run` before the next block."""

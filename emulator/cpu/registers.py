@@ -31,6 +31,7 @@ HF_PE: Final = 0x80
 HF_TF: Final = 0x100
 HF_IOPL: Final = 0x3000
 HF_VM: Final = 0x20000
+HF2_NMI_MASK: Final = 0x4
 
 CR0_PE: Final = 1
 
@@ -46,6 +47,7 @@ class Registers:
         self._eip = u64.from_address(address + layout.EIP)
         self._eflags = u64.from_address(address + layout.EFLAGS)
         self._hflags = u32.from_address(address + layout.HFLAGS)
+        self._hflags2 = u32.from_address(address + layout.HFLAGS2)
         self._control = [u64.from_address(address + layout.CONTROL + 8 * i) for i in range(5)]
         self._error = u32.from_address(address + layout.ERROR_CODE)
         self._is_int = u32.from_address(address + layout.IS_INT)
@@ -85,6 +87,19 @@ class Registers:
     @hflags.setter
     def hflags(self, value: int) -> None:
         self._hflags.value = value
+
+    @property
+    def nmi_blocked(self) -> bool:
+        """An NMI's handler runs; the engine's IRET ends that (SDM vol. 3A 5.7.1)."""
+        return bool(self._hflags2.value & HF2_NMI_MASK)
+
+    def block_nmi(self) -> None:
+        """Until the next IRET."""
+        self._hflags2.value |= HF2_NMI_MASK
+
+    def unblock_nmi(self) -> None:
+        """An IRET that the engine doesn't execute itself."""
+        self._hflags2.value &= ~HF2_NMI_MASK
 
     @property
     def cpl(self) -> int:
