@@ -45,8 +45,8 @@ from emulator.timing.state import (
     StateView,
 )
 from emulator.timing.system_access import (
+    code_address,
     control_3_changed,
-    physical_address,
     system_read,
     system_write,
 )
@@ -140,7 +140,7 @@ class Processor(Events):
         data = b""
         while len(data) < size:
             at = (linear + len(data)) & 0xFFFFFFFF
-            physical = int(physical_address(self.state.array, at))
+            physical = int(code_address(self.state.array, at))
             if physical < 0:
                 break
             data += self.engine.ram.read(physical, min(size - len(data), 4096 - (at & 0xFFF)))

@@ -172,6 +172,19 @@ def test_the_model_decodes_rewritten_code_anew_where_a_stale_entry_finds_it() ->
     assert counts[1] == counts[0] + 4
 
 
+def test_an_instruction_that_is_ours_to_execute_is_found_through_a_stale_entry() -> None:
+    """RDMSR of an unknown register, whose page is no longer mapped but in the code TLB."""
+    made = rig(PENTIUM4)
+    unmap = f"mov dword ptr [{made.pte_at(CODE)}], 0;"
+    made.machine.ram.write(FRAMES, b"\x0f\x32\xc3")
+    log = made.run(
+        f"""mov ecx, 0x12345; mov edx, {CODE}; lea edi, [one]; call edx
+            one: {unmap} mov edx, {CODE}; lea edi, [two]; call edx
+            two: {EXIT}"""
+    )
+    assert log == [(13, 0, CODE)] * 2
+
+
 def test_write_xor_execute_costs_one_flush_for_each_frame_that_turns_to_code() -> None:
     made = rig(PENTIUM4)
     made.run("xor ebx, ebx;" + "".join(rewrite(value, ALIAS) + CALL for value in range(20)) + EXIT)
