@@ -38,9 +38,11 @@ from emulator.memory.ram import PhysicalMemory
 from emulator.timing.fill import on_fill
 from emulator.timing.hooks import on_block, on_memory, on_translate
 from emulator.timing.plain import on_block_plain
-from emulator.timing.state import StateView
+from emulator.timing.state import STOP_RESUME, StateView
+from emulator.timing.system_access import code_address
 from emulator.timing.tsc import on_rdtsc
 
+PAGE: Final = 4096
 UC_ERR_OK: Final = 0
 UC_ERR_EXCEPTION: Final = 21
 _EDGE_GENERATED: Final = 1 << 15
@@ -102,10 +104,18 @@ class Engine(EngineHooks):
         s.accounting = int(accounting)
 
     def retranslate(self, address: int, size: int) -> None:
-        """Forget translations of a range of linear addresses, in a block hook or between runs."""
-        with contextlib.suppress(UcError):
-            self.uc.ctl_remove_cache(address, address + size)
-        self.state.fault = 0  # it may have asked for a fill that failed
+        """Forget translations of a range of linear addresses, in a hook or between runs."""
+        while size > 0:
+            address &= 0xFFFFFFFF  # a stack may begin at the top of the address space
+            piece = min(size, PAGE - (address & (PAGE - 1)))
+            physical = code_address(self.state.array, address)
+            if 0 <= physical < self.ram.size:
+                with contextlib.suppress(UcError):
+                    self.uc.ctl_remove_cache(address, address + piece)
+            address, size = address + piece, size - piece
+        if self.state.fault:  # a fetch that this ring may not make: the engine will stop because of it
+            self.state.fault = 0
+            self.state.stop |= STOP_RESUME
 
     def forget_translations(self) -> None:
         """Forget all translated code, after the host has written to memory that may hold code."""

@@ -244,6 +244,8 @@ class Processor(Events):
                 if s.cycles >= s.deadline:  # a handler that faults at its first byte meets no block hook
                     return Stop.DEADLINE
                 continue
+            if status == UC_ERR_EXCEPTION and s.stop & STOP_RESUME:
+                continue
             if status != UC_ERR_OK:
                 raise engine_error(status, self)
             if s.stop & STOP_PAE:

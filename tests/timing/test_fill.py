@@ -13,6 +13,7 @@ import pytest
 from tests.support import (
     EXIT,
     FRAMES,
+    IDT,
     PENTIUM4,
     PROFILES,
     PROGRAM,
@@ -25,6 +26,7 @@ from tests.support import (
     W,
     assemble,
     check,
+    gate,
     logged,
 )
 
@@ -144,6 +146,24 @@ def test_an_interrupt_frame_pushed_over_code_is_new_code(profile: str, accountin
     after = assemble(f"mov esp, 0x38000; mov eax, 9; mov edx, {CODE}; call edx; int 0x30; {EXIT}", back)
     log = made.run(code.ljust(0x100, b"\x90") + after)
     assert log == logged(site, 9)
+
+
+@profiles
+@modes
+def test_an_interrupt_frame_from_page_0_down_to_the_top_of_the_address_space(
+    profile: str, accounting: bool
+) -> None:
+    """Page 0 holds code, and where the frame ends nothing can be fetched: there is no memory."""
+    made = rig(profile, accounting=accounting)
+    top, landing = 0xFFC00000, PROGRAM + 0x100
+    made.big(top, top, P | W)
+    made.machine.ram.write(0x300, b"\xc3")
+    made.machine.ram.write(IDT + 8 * 0x40, gate(landing))
+    code = assemble("xor ebx, ebx; mov eax, 0x300; call eax; mov esp, 5; int 0x40", PROGRAM)
+    log = made.run(
+        code.ljust(0x100, b"\x90") + assemble(f"mov esp, 0x38000; mov eax, 7; int 0x30; {EXIT}", landing)
+    )
+    assert log == logged(7)
 
 
 def test_the_model_decodes_rewritten_code_anew() -> None:
