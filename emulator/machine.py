@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 from numpy.typing import NDArray
 
+from emulator.cpu.bios_calls import stop_at_bios_calls
 from emulator.cpu.engine import EngineError
 from emulator.cpu.entry import enter
 from emulator.cpu.layout import LayoutError
@@ -141,6 +142,7 @@ class Machine:
                 apic=self.devices,
             )
             self._map_devices()
+            stop_at_bios_calls(self.processor)
         except (LayoutError, EngineError) as error:
             raise MachineError(f"this Unicorn can't be used: {error}") from error
 

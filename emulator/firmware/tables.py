@@ -1,6 +1,6 @@
 """All that the firmware leaves below 1 MB, ready to be written to memory."""
 
-from emulator.firmware import bda, layout, mp
+from emulator.firmware import bda, ivt, layout, mp
 from emulator.firmware.acpi import acpi_tables
 
 
@@ -13,7 +13,13 @@ def firmware_tables(
     MP tables and no MADT. `pci`: whether there is a PCI bus to tell of.
     """
     apic = bool(features & layout.FEATURE_APIC)
-    tables = [(layout.BDA, bda.bios_data_area(features)), (layout.EBDA, bda.extended_bios_data_area())]
+    tables = [
+        (layout.IVT, ivt.vector_table()),
+        (layout.BDA, bda.bios_data_area(features)),
+        (layout.EBDA, bda.extended_bios_data_area()),
+        (layout.STUBS, ivt.stubs()),
+        (layout.RESET, ivt.reset_code()),
+    ]
     if apic:
         configuration = layout.MP + 16
         tables.append((layout.MP, mp.floating_pointer(configuration)))
