@@ -1,7 +1,13 @@
 """All that the firmware leaves below 1 MB, ready to be written to memory."""
 
+import struct
+from typing import Final
+
 from emulator.firmware import bda, ivt, layout, mp
 from emulator.firmware.acpi import acpi_tables
+
+FLAT_CODE: Final = 0x00CF9B000000FFFF  # of the GDT that kernels are entered with: selector 8
+FLAT_DATA: Final = 0x00CF93000000FFFF  # selector 10h
 
 
 def firmware_tables(
@@ -18,6 +24,7 @@ def firmware_tables(
         (layout.BDA, bda.bios_data_area(features)),
         (layout.EBDA, bda.extended_bios_data_area()),
         (layout.STUBS, ivt.stubs()),
+        (layout.GDT, struct.pack("<3Q", 0, FLAT_CODE, FLAT_DATA)),
         (layout.RESET, ivt.reset_code()),
     ]
     if apic:
