@@ -239,7 +239,8 @@ def test_a_store_that_crosses_into_a_page_table_is_noticed(name: str) -> None:
     def flushes(target: int) -> int:
         made = rig(name, 1)
         made.small(DATA + 0x1000, target, P | W)
-        made.run(f"mov eax, [{DATA + 0x1000}]; shl eax, 16; mov [{DATA + 0xFFE}], eax; nop; jmp on; on: {EXIT}")
+        store = f"mov eax, [{DATA + 0x1000}]; shl eax, 16; mov [{DATA + 0xFFE}], eax; jmp on; on:"
+        made.run(store + EXIT)
         return made.machine.host_statistics()["table_flushes"]
 
     assert flushes(TABLES) == flushes(FRAMES + 0x1000) + 1
