@@ -16,6 +16,7 @@ from emulator.bench.host_events import EVENTS, Event, measure_event, measure_eve
 from emulator.bench.micro_guest import MEMORY, MicroGuest
 from emulator.bench.result import Row, decode, encode
 from emulator.bench.serial_line import Failed, Guest
+from emulator.cpu.processor import Processor
 from emulator.machine import Machine
 from emulator.timing.profile import load_profile
 
@@ -150,3 +151,21 @@ def test_a_result_has_all_rows_and_says_what_was_left_out(
     host.show_host(result, Console(file=out, width=120))
     assert "host cost of events (microseconds)" in out.getvalue()
     assert "Left out: tea." in out.getvalue()
+
+
+@pytest.mark.parametrize("name", ["pit_irq", "lapic_timer_irq", "hlt_wake", "page_fault"])
+def test_an_interrupt_taken_without_the_engine_changes_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (event,) = (event for event in EVENTS if event.name == name)
+
+    def run() -> tuple[int, dict[str, int], object, bytes]:
+        machine = Machine(load_profile(PENTIUM4), memory_bytes=MEMORY)
+        machine.load(event.guest.image(name, 50))
+        assert machine.run(max_cycles=1_000_000_000).kind == "exit"
+        memory = machine.ram.bytes.tobytes()
+        return machine.cycles, machine.statistics(), machine.ledger.to_json(), memory
+
+    quick = run()
+    monkeypatch.setattr(Processor, "takes_interrupt", lambda _self: False)
+    assert run() == quick
