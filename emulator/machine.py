@@ -292,7 +292,7 @@ class Machine:
                 self._arm()
                 if self._must_leave():
                     continue
-                reason = self.processor.run()
+                reason = Stop.INTERRUPT if self.processor.takes_interrupt() else self.processor.run()
                 if reason is Stop.INTERRUPT:
                     self.processor.interrupt(self.devices.acknowledge_interrupt())
                 elif reason is Stop.HALT:

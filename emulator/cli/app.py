@@ -2,7 +2,7 @@
 
 import typer
 
-from emulator.cli import bench, boot, images, profiles
+from emulator.cli import bench, boot, images, profiles, run_report
 from emulator.cli.options import version_option
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.command(name="boot", epilog=boot.EPILOG)(boot.boot)
 app.command(name="images", epilog=images.EPILOG)(images.images)
+app.command(name="report", epilog=run_report.EPILOG)(run_report.report)
 app.add_typer(bench.app, name="bench")
 app.add_typer(profiles.app, name="profiles")
 

@@ -210,6 +210,23 @@ class Processor(Events):
         """EFLAGS.IF."""
         return bool(self.registers.system_flags & IF)
 
+    def takes_interrupt(self) -> bool:
+        """Would the next block be left at once for an interrupt? It spares the engine a start.
+
+        Only what the block hook would find, too: nothing may wait that it does before it looks.
+        """
+        s, r = self.state, self.registers
+        if (
+            not s.interrupt_pending
+            or s.after
+            or s.rewritten
+            or s.table_written
+            or s.debug_hits
+            or self._forget
+        ):
+            return False
+        return bool(r.system_flags & IF) and not r.hflags & HF_INHIBIT_IRQ and s.cycles < s.deadline
+
     def interrupt(self, vector: int) -> None:
         """Deliver an external interrupt between two blocks."""
         self._deliver(vector, None, self.costs.irq_entry, external=True)

@@ -234,6 +234,18 @@ def test_a_crossing_access_takes_two_translations_and_two_lines(name: str) -> No
     assert (two[0] - one[0], two[1] - one[1], two[2] - one[2]) == (1, 1, 0)
 
 
+@profiles
+def test_a_store_that_crosses_into_a_page_table_is_noticed(name: str) -> None:
+    def flushes(target: int) -> int:
+        made = rig(name, 1)
+        made.small(DATA + 0x1000, target, P | W)
+        store = f"mov eax, [{DATA + 0x1000}]; shl eax, 16; mov [{DATA + 0xFFE}], eax; jmp on; on:"
+        made.run(store + EXIT)
+        return made.machine.host_statistics()["table_flushes"]
+
+    assert flushes(TABLES) == flushes(FRAMES + 0x1000) + 1
+
+
 # -- caches
 
 
