@@ -109,7 +109,7 @@ class Delivery:
                     self.registers.eip = restart
                 if second == PF:
                     self.registers.set_control(2, fault.linear)
-                if vector == DF:
+                if vector == DF and not software:
                     self._remember(second, fault.error)
                     raise TripleFault from None
                 benign = software or external or vector not in CONTRIBUTORY | {PF}
