@@ -266,3 +266,12 @@ def test_a_fault_in_the_instruction_that_iret_went_to_pushes_rf_set() -> None:
     guest = Guest(user="ud2")
     guest.user_flags = RF | 2
     assert guest.report().stack[2] == RF | 2
+
+
+@pytest.mark.parametrize("before", ["", "nop; "])
+def test_rf_that_iret_set_is_never_seen_by_pushfd(before: str) -> None:
+    """SDM vol. 2B, PUSHF: its image has RF clear; and RF lasts for one instruction only."""
+    guest = Guest(user=f"{before}pushfd; pop eax; int 0x21")
+    guest.user_flags = RF | 2
+    guest.gate(0x21, dpl=3)
+    assert guest.report().registers[0] == 2
