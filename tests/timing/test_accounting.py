@@ -461,7 +461,8 @@ def test_a_store_over_a_page_boundary_counts_as_a_store_to_the_table_behind_it(n
 
 def test_stores_over_page_boundaries_anywhere_in_memory_are_told_apart_from_tables() -> None:
     made = machine()
-    step = f"mov dword ptr [ebx - 2], 0; add ebx, 0x1000; cmp ebx, {MEMORY:#x}; jb again; mov al, 0; out 0xf4, al; hlt"
+    step = f"mov dword ptr [ebx - 2], 0; add ebx, 0x1000; cmp ebx, {MEMORY:#x}; jb again;"
+    step += " mov al, 0; out 0xf4, al; hlt"
     made.load(flat(assemble(f"mov ebx, 0x202000; again: {step}", 0x100000), 0x100000))
     assert made.run(max_cycles=50_000_000).kind == "exit"
     assert made.state.table_flushes == 0
