@@ -46,7 +46,7 @@ test: $(VENV)/.ringtoll-dev $(IMAGES)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-guests: $(VENV)/.ringtoll-dev $(IMAGES)
-	$(BIN)/python -m pytest -m guests_long -rs --durations=0 tests/guests $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m guests_long -rs --durations=0 tests/guests tests/differential $(PYTEST_ARGS)
 
 check: $(VENV)/.ringtoll-dev
 	$(BIN)/ruff check .
