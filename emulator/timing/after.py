@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from numba import carray
 
-from emulator.compiled import Word, as_pointer, compiled, inlined, load_i64, load_u32, store_u32
+from emulator.compiled import Word, as_pointer, compiled, inlined, load_i64, load_u32
 from emulator.mmu.tlb import WHY_CR3, WHY_INVLPG, WHY_OTHER, flush, invalidate_page
 from emulator.mmu.walk import CR0_PG, CR4_PGE, CR4_PSE, control
 from emulator.timing.access import flush_soft_tlb
@@ -20,8 +20,6 @@ AFTER_MOV_CR3: Final = 1
 AFTER_INVLPG: Final = 2
 AFTER_MOV_CR: Final = 3
 AFTER_FAR: Final = 4  # IRET among others: may switch tasks, and so CR3
-RF: Final = 1 << 16
-DR7_ENABLED: Final = 0xFF
 AFTER_SEGMENT: Final = 6  # nothing for the model, but checked execution may begin or end
 
 REGISTER_16: Final = 8  # a register of 16-bit addressing, see cpu/kinds.py
@@ -66,23 +64,10 @@ def engine_flushed(s: Any) -> None:
 
 
 @compiled
-def forget_resume_flag(s: Any) -> None:
-    """RF lasts for one instruction (SDM vol. 3B 17.3.1.1), in the engine until something else clears it.
-
-    Only an armed breakpoint needs it, and then checked execution ends it after that instruction.
-    """
-    flags = load_u32(s.at_eflags)
-    if flags & RF and not s.dr7 & DR7_ENABLED:
-        store_u32(s.at_eflags, flags & ~RF)
-
-
-@compiled
 def after_effect(s: Any) -> None:
     """Apply and clear the pending after-effect."""
     kind = s.after
     s.after = 0
-    if kind == AFTER_FAR:
-        forget_resume_flag(s)
     if kind == AFTER_MOV_CR3:
         s.cr3_writes += 1
         s.cr3 = control(s, 3)
