@@ -41,6 +41,7 @@ static s32 bench_raw(struct extension *x, u32 n, u32 stamps)
 		bench_open(true, 0);
 	for (u32 i = 0; i < n && result == 0; i++) {
 		struct uls_event event = { x->next_number++, i, ULS_SOURCE_BENCH, t->pid, rdtsc() };
+		x->info.raised++;
 		u64 t0 = rdtsc();
 		int status = upcall(x, &event);
 		u64 t1 = rdtsc();
@@ -54,6 +55,7 @@ static s32 bench_raw(struct extension *x, u32 n, u32 stamps)
 static s32 bench_full(struct extension *x, u32 stamps)
 {
 	struct uls_event event = { x->next_number++, 0, ULS_SOURCE_BENCH, current->pid, rdtsc() };
+	x->info.raised++;
 	u64 t0 = rdtsc();
 	int status = deliver(x, &event);
 	u64 t1 = rdtsc();
@@ -95,7 +97,7 @@ s32 sys_uls_bench(u32 op, u32 id, u32 n, u32 stamps)
 	if (current->ext || n > MAX_RUNS)
 		return -EINVAL;
 	if (op == ULS_BENCH_RAW_UPCALL || op == ULS_BENCH_FULL_UPCALL) {
-		if (!x || x->state == ULS_STATE_FREE)
+		if (!x || !x->owner)
 			return -EINVAL;
 		if (x->state != ULS_STATE_IDLE)
 			return x->state == ULS_STATE_FAULTED ? -EHOSTDOWN : -EBUSY;
