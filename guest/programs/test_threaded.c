@@ -216,6 +216,6 @@ int main(void)
 		test_killed(op(BLOCK_READ, 0), mode, "killed.while_it_reads");
 		test_killed(op(BLOCK_WAIT, getpid()), mode, "killed.while_it_waits");
 	}
-	test_killed(op(BLOCK_SPIN, 20000), ULS_MODE_THREADED, "killed.while_it_runs");
+	test_killed(op(BLOCK_SPIN, 1000000), ULS_MODE_THREADED, "killed.while_it_runs");
 	return check_failures() != 0;
 }

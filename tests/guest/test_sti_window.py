@@ -46,7 +46,9 @@ def test_a_pending_interrupt_waits_for_the_handlers_first_instruction(profile: s
     machine, said = make(profile, entry)
     registers = machine.processor.registers
     step = 0
-    while registers.system_flags & IF or registers.cpl != 0 or machine.cycles < before:  # upcall() has interrupts off
+    while (
+        registers.system_flags & IF or registers.cpl != 0 or machine.cycles < before
+    ):  # upcall() has interrupts off
         machine.run(max_cycles=before + step)
         step += 5
         assert step < 2000, "no stretch with interrupts off before the handler"

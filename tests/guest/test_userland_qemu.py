@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.guest.test_on_ringtoll import EXTENSION_TESTS
 
 GUEST = Path(__file__).parents[2] / "guest"
 QEMU = shutil.which("qemu-system-i386")
@@ -84,6 +85,13 @@ def test_sandbox(build: Path, flush: str, entry: str) -> None:
     out = boot(build, f"flush={flush} entry={entry}", "test_sandbox a", "test_sandbox b")
     judge(out, 61 if flush == "none" else 78)
     assert ("STALE " in out) == (flush == "none")
+
+
+@pytest.mark.parametrize("entry", ["sysexit", "iret"])
+@pytest.mark.parametrize("flush", ["invlpg", "cr3"])
+@pytest.mark.parametrize("test", EXTENSION_TESTS)
+def test_extensions(build: Path, test: str, flush: str, entry: str) -> None:
+    judge(boot(build, f"flush={flush} entry={entry}", test), EXTENSION_TESTS[test])
 
 
 def test_bench_uls_prints_complete_and_ordered_samples(build: Path) -> None:

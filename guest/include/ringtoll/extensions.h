@@ -87,6 +87,9 @@ struct blocking {
 	char bytes[16];
 };
 
+/* snooper: value = address of this, in the process that is current */
+struct snoop { abi_u32 write, address, value; };
+
 /* faulter: value = vector */
 #define FAULTER_ADDRESS 0xfffff000u
 
