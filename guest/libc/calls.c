@@ -14,8 +14,6 @@
 #include <uls.h>
 #include <unistd.h>
 
-syscall_entry_t syscall_entry = syscall_sysenter;
-
 long __result(long value)
 {
 	if (value < 0 && value >= -4095) {
@@ -33,8 +31,6 @@ void _exit(int status)
 	for (;;)
 		CALL(SYS_exit_group, status, 0, 0, 0);
 }
-
-void exit(int status) { _exit(status); }
 
 ssize_t read(int fd, void *buffer, size_t n) { return CALL(SYS_read, fd, buffer, n, 0); }
 ssize_t write(int fd, const void *buffer, size_t n) { return CALL(SYS_write, fd, buffer, n, 0); }
