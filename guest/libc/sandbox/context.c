@@ -39,11 +39,13 @@ struct context *__context(void)
 	abi_u32 esp = (abi_u32)__builtin_frame_address(0);
 	struct context *own = find(esp);
 
-	if (own)
-		return own;
-	ask();
-	own = find(esp);
-	return own ? own : (__builtin_trap(), own);
+	if (!own) {
+		ask();
+		own = find(esp);
+	}
+	if (!own)
+		__builtin_trap();        /* on a stack that is no extension's */
+	return own;
 }
 
 /* The kernel gives it to one extension at a time, and takes it back with the rest. */
