@@ -49,6 +49,8 @@ $(BUILD)/programs/%.o: programs/% $(U_HEADERS) userland.mk
 	@mkdir -p $(@D)
 	$(Q)$(call say,CC)$(ZIG) cc $(U_FLAGS) -c $< -o $@
 
+$(BUILD)/programs/bench_ipc/pages.S.o: programs/bench_uls/pages.S
+
 $(BUILD)/testing/%.o: testing/% $(U_HEADERS) userland.mk
 	@mkdir -p $(@D)
 	$(Q)$(call say,CC)$(ZIG) cc $(U_FLAGS) -c $< -o $@

@@ -54,7 +54,7 @@ struct boot_info {
 };
 extern struct boot_info boot;
 void multiboot_read(u32 magic, u32 info);
-struct options { u32 flush, entry, budget; bool bench, unwaited; };
+struct options { u32 flush, entry, budget; bool bench, unwaited, global; };
 extern struct options options;
 void cmdline_parse(char *line);
 
