@@ -24,13 +24,13 @@ U_FLAGS = $(GUEST_TARGET) -std=gnu11 -O2 -g -ffreestanding -fno-stack-protector 
           -fno-sanitize=all -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-builtin -nostdlib \
           -Wall -Wextra -Werror $(GUEST_MAPS) -Iinclude -Ilibc/include -Itesting
 
-U_LIBC     = crt0.S start.c syscall.S cpu.S calls.c string.c int64.c number.c malloc.c printf.c
+U_LIBC     = crt0.S start.c syscall.S cpu.S calls.c errno.c thread.c clone.S string.c int64.c number.c malloc.c printf.c
 # A program is programs/NAME.c, or a folder programs/NAME with several .c and .S files.
 U_SOURCES  = $(wildcard programs/$(1).c programs/$(1)/*.c programs/$(1)/*.S)
 U_PROGRAMS = $(patsubst programs/%.c,%,$(wildcard programs/*.c)) \
              $(patsubst programs/%/,%,$(sort $(dir $(wildcard programs/*/*.c))))
 U_EXTS     = $(basename $(notdir $(wildcard extensions/*.c)))
-U_HEADERS  = $(wildcard libc/include/*.h libc/include/sys/*.h include/ringtoll/*.h programs/*/*.h testing/*.h)
+U_HEADERS  = $(wildcard libc/*.h libc/include/*.h libc/include/sys/*.h include/ringtoll/*.h programs/*/*.h testing/*.h)
 
 U_TESTING  = $(patsubst %,$(BUILD)/%.o,$(sort $(wildcard testing/*.c testing/*.S)))
 U_LIBC_O   = $(patsubst %,$(BUILD)/libc/%.o,$(U_LIBC))
@@ -75,7 +75,7 @@ $(patsubst %,$(BUILD)/%.o,$(filter-out sleeper,$(U_EXTS))): $(BUILD)/%.o: $(BUIL
 	$(Q)cp $< $@
 
 # An extension with libc's system calls: one relocatable file from several, as the sandbox linker wants it.
-$(BUILD)/sleeper.o: $(patsubst %,$(BUILD)/%.o,extensions/sleeper.c libc/calls.c libc/syscall.S)
+$(BUILD)/sleeper.o: $(patsubst %,$(BUILD)/%.o,extensions/sleeper.c libc/calls.c libc/errno.c libc/syscall.S)
 	$(Q)$(call say,CC)$(ZIG) cc $(GUEST_TARGET) -nostdlib -r -o $@ $^
 
 # The runtime: return stubs, and those parts of libc that have no data and that compilers call on their own.

@@ -23,10 +23,17 @@ struct mm *mm_create(void)
 	_Static_assert(sizeof(struct mm) <= PAGE_SIZE, "struct mm fits a page");
 	struct mm *mm = alloc_zero_page();
 	u32 *pgd = alloc_pages(0);
-	if (!mm || !pgd)
-		panic("out of memory");
+	if (!mm || !pgd) {
+		if (mm)
+			free_pages(mm, 0);
+		if (pgd)
+			free_pages(pgd, 0);
+		return 0;
+	}
 	memcpy(pgd, template_pgd, PAGE_SIZE);
 	mm->pgd = pgd;
+	mm->users = 1;
+	mm->limit = RLIM_INFINITY;
 	return mm;
 }
 
@@ -69,11 +76,24 @@ static bool overlaps(struct mm *mm, u32 start, u32 end)
 	return false;
 }
 
+/* RLIMIT_AS: the sum of the mappings. */
+bool mm_allows(const struct mm *mm, u32 more)
+{
+	u32 sum = mm->elsewhere;
+	if (mm->limit == RLIM_INFINITY)
+		return true;
+	for (u32 i = 0; i < mm->count; i++)
+		sum += mm->vma[i].end - mm->vma[i].start;
+	return sum <= mm->limit && more <= mm->limit - sum;
+}
+
 /* A VMA may grow upwards into an adjacent one of the same kind (brk). */
 s32 mm_add(struct mm *mm, u32 start, u32 end, bool writable, bool shared)
 {
 	if (start >= end || start < PAGE_SIZE || end > KERNEL_BASE || overlaps(mm, start, end))
 		return -EINVAL;
+	if (!mm_allows(mm, end - start))
+		return -ENOMEM;
 	for (u32 i = 0; i < mm->count; i++) {
 		struct vma *v = &mm->vma[i];
 		if (v->end == start && v->writable == writable && !v->shared && !shared) {
@@ -102,7 +122,7 @@ static void unmap_range(struct mm *mm, u32 start, u32 end)
 		if (loaded_pgd == mm->pgd)
 			invlpg(a);
 		if (!(old & PTE_SHM))
-			free_pages(direct(PTE_FRAME(old)), 0);
+			page_release(PTE_FRAME(old));
 	}
 }
 
@@ -161,8 +181,75 @@ void *mm_touch(struct mm *mm, u32 address)
 	return (char *)direct(PTE_FRAME(*pte)) + (address & (PAGE_SIZE - 1));
 }
 
-void mm_destroy(struct mm *mm)
+/*
+ * fork(): both address spaces map the same frames. Private pages become read-only in both, and whoever writes first
+ * gets a copy (mm_unshare). Pages of a shared object stay shared.
+ */
+static bool copy_range(struct mm *to, struct mm *from, u32 start, u32 end)
 {
+	for (u32 a = start; a < end; a += PAGE_SIZE) {
+		u32 *pte = pte_of(from, a, false);
+		if (!pte) {
+			a |= SUPERPAGE_SIZE - PAGE_SIZE;    /* no table: skip its 4 MB */
+			continue;
+		}
+		if (!(*pte & PTE_P))
+			continue;
+		u32 *copy = pte_of(to, a, true);
+		if (!copy)
+			return false;
+		if (!(*pte & PTE_SHM)) {
+			*pte &= ~PTE_W;
+			page_share(PTE_FRAME(*pte));
+		}
+		*copy = *pte & ~(PTE_A | PTE_D);
+	}
+	return true;
+}
+
+struct mm *mm_copy(struct mm *from)
+{
+	struct mm *mm = mm_create();
+	bool ok = mm != 0;
+	if (!mm)
+		return 0;
+	mm->limit = from->limit;
+	mm->brk_start = from->brk_start;
+	mm->brk = from->brk;
+	mm->count = from->count;
+	memcpy(mm->vma, from->vma, from->count * sizeof(from->vma[0]));
+	for (u32 i = 0; i < from->count && ok; i++)
+		ok = copy_range(mm, from, from->vma[i].start, from->vma[i].end);
+	load_page_directory(from->pgd);             /* drops the writable translations from the TLB */
+	if (ok)
+		return mm;
+	mm_put(mm);
+	return 0;
+}
+
+bool mm_unshare(struct mm *mm, u32 address)
+{
+	u32 *pte = pte_of(mm, address, false);
+	if (!pte || (*pte & (PTE_P | PTE_W | PTE_SHM)) != PTE_P)
+		return false;
+	u32 frame = PTE_FRAME(*pte);
+	if (page_shared(frame)) {
+		void *page = alloc_pages(0);
+		if (!page)
+			return false;
+		memcpy(page, direct(frame), PAGE_SIZE);
+		page_release(frame);
+		frame = physical(page);
+	}
+	*pte = frame | PTE_P | PTE_W | PTE_U;
+	invlpg(address);
+	return true;
+}
+
+void mm_put(struct mm *mm)
+{
+	if (--mm->users)
+		return;
 	if (loaded_pgd == mm->pgd)
 		load_page_directory(template_pgd);
 	for (u32 i = 0; i < mm->count; i++)

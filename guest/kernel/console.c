@@ -3,7 +3,7 @@
  *
  * read() is raw except that CR becomes LF and Ctrl-D on an empty buffer is end of file. No echo.
  */
-#include "task.h"
+#include "file.h"
 
 #define COM1     0x3f8
 #define UART_THR (COM1 + 0)     /* write: transmit; read: receive */
@@ -56,7 +56,10 @@ void console_interrupt(void)
 			ring[ring_in++ % RING] = c;
 	}
 	wake_all(&readers);
+	file_ready(&console_file);
 }
+
+bool console_readable(void) { return ring_in != ring_out; }
 
 /* Waits for the first byte, then takes what is there. */
 s32 console_read(char *buf, u32 n)

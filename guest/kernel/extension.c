@@ -87,8 +87,8 @@ void extension_release(struct task *owner)
 			release(&extension[i]);
 }
 
-/* An extension acts with its creator's credentials. */
-static struct task *credentials(void) { return current->ext ? current->ext->owner : current; }
+/* An extension acts with its creator's credentials; the creator is a process, whichever thread made the call. */
+static struct task *credentials(void) { return process(); }
 
 static struct extension *owned(u32 id, s32 *error)
 {

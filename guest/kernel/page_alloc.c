@@ -9,7 +9,11 @@
 
 #define NOT_FREE 0xff
 
-struct page { struct page *next, *prev; u8 order; };   /* order: NOT_FREE unless this frame heads a free block */
+struct page {
+	struct page *next, *prev;
+	u8 order;                                  /* NOT_FREE unless this frame heads a free block */
+	u16 sharers;                               /* address spaces that map it, besides the first */
+};
 
 static struct page *pages;
 static u32 page_total, page_free;
@@ -79,6 +83,18 @@ void *alloc_zero_page(void)
 	return p;
 }
 
+void page_share(u32 phys) { pages[phys >> PAGE_SHIFT].sharers++; }
+bool page_shared(u32 phys) { return pages[phys >> PAGE_SHIFT].sharers != 0; }
+
+void page_release(u32 phys)
+{
+	struct page *p = &pages[phys >> PAGE_SHIFT];
+	if (p->sharers)
+		p->sharers--;
+	else
+		free_pages(direct(PTE_FRAME(phys)), 0);
+}
+
 u32 free_page_count(void) { return page_free; }
 
 /* Everything below start_free stays reserved (first megabyte, kernel, modules); the frame table comes right after. */
@@ -88,7 +104,7 @@ void page_alloc_init(u32 start_free, u32 top)
 	pages = direct(ALIGN_UP(start_free, 16));
 	start_free = ALIGN_UP(physical(pages + page_total), PAGE_SIZE);
 	for (u32 i = 0; i < page_total; i++)
-		pages[i].order = NOT_FREE;
+		pages[i] = (struct page){ .order = NOT_FREE };
 	/* Free the largest aligned blocks that fit. From the top down, so that low memory is handed out first. */
 	u32 end = page_total, first = start_free >> PAGE_SHIFT;
 	while (end > first) {

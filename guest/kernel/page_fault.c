@@ -2,22 +2,22 @@
  * page_fault.c - #PF (vector 14).
  *
  *   from ring 3, in a VMA, page absent ............ allocate a zero page, retry
+ *   from ring 3, write to a copy-on-write page .... copy it, retry
  *   from ring 3, in an extension, anything else ... abort the upcall
  *   from ring 3, otherwise ........................ SIGSEGV
- *   from ring 0, in copy_user() ................... demand page, or continue at the fix-up (-EFAULT)
+ *   from ring 0, in copy_user() ................... the same two, or continue at the fix-up (-EFAULT)
  *   from ring 0, otherwise ........................ panic
  */
 #include "uls.h"
 
-/* A page that is present cannot be repaired: it was a protection fault. */
-static bool demand_page(u32 address, u32 error)
+static bool repair(u32 address, u32 error)
 {
 	struct mm *mm = current->mm;
-	if (!mm || (error & PF_P))
-		return false;
-	struct vma *v = mm_find(mm, address);
+	struct vma *v = mm ? mm_find(mm, address) : 0;
 	if (!v || ((error & PF_W) && !v->writable))
 		return false;
+	if (error & PF_P)                       /* a protection fault; a read cannot be repaired */
+		return (error & PF_W) && mm_unshare(mm, address);
 	return mm_touch(mm, address) != 0;
 }
 
@@ -31,7 +31,7 @@ void page_fault(struct pt_regs *regs)
 		u32 fixup = find_fixup(regs->eip);
 		if (!fixup)
 			panic_regs("page fault in the kernel", regs);
-		if (address >= KERNEL_BASE || !demand_page(address, regs->error))
+		if (address >= KERNEL_BASE || !repair(address, regs->error))
 			regs->eip = fixup;
 		return;
 	}
@@ -39,7 +39,7 @@ void page_fault(struct pt_regs *regs)
 		current->cr2 = address;
 		extension_abort("#PF", regs);
 	}
-	if (demand_page(address, regs->error))
+	if (repair(address, regs->error))
 		return;
 	current->trap = 14;
 	current->error = regs->error;

@@ -1,30 +1,40 @@
 /*
- * process.c - processes from boot modules, their end, and waiting for it.
+ * process.c - tasks, and processes from boot modules.
  *
  * A module's string is `name [prio=N] arguments...`. Some loaders (QEMU, GRUB legacy) put the file name in front: a
  * first word that looks like one is skipped.
  */
+#include "file.h"
 #include "uls.h"
 
 #define STACK_TOP   KERNEL_BASE
 #define STACK_LIMIT 0x100000                /* 1 MB, allocated page by page as it is touched */
 #define MAX_ARGS    32
 
-struct wait_queue exit_wait;
-static u32 last_pid, exit_count, bad_modules;
+u32 last_pid;
 
-struct task *task_create(const char *name)
+struct task *task_alloc(const char *name)
 {
 	_Static_assert(offsetof(struct task, work) == TASK_WORK && offsetof(struct task, flags) == TASK_FLAGS, "layout.h");
 	_Static_assert(sizeof(struct task) < 2560, "leave room for the kernel stack");
+	reap_dead();
 	struct task *t = alloc_pages(1);
 	if (!t)
-		panic("out of memory");
+		return 0;
 	memset(t, 0, sizeof(*t));
 	copy_string(t->name, name, sizeof(t->name));
+	t->leader = t;
 	t->esp0 = (u32)t + STACK_SIZE;
 	t->slice = t->slice_left = DEFAULT_SLICE;
 	t->state = TASK_SLEEPING;
+	return t;
+}
+
+struct task *task_create(const char *name)
+{
+	struct task *t = task_alloc(name);
+	if (!t)
+		panic("out of memory");
 	return t;
 }
 
@@ -34,6 +44,34 @@ struct task *find_task(u32 pid)
 		if (t->pid == pid)
 			return t;
 	return 0;
+}
+
+/* The next thread of that process that has not ended, `after` = 0 for the first. */
+struct task *next_thread(const struct task *leader, const struct task *after)
+{
+	struct task *t = after ? after->next_task : task_list;
+	while (t && (t->leader != leader || t->state == TASK_ZOMBIE))
+		t = t->next_task;
+	return t;
+}
+
+/* The switch frame (switch.S) under the pt_regs returns straight to the way out. FS and GS are the creator's. */
+void task_start(struct task *t)
+{
+	u32 *frame = (u32 *)task_regs(t) - 7;
+	memset(frame, 0, 6 * 4);
+	if (t->parent || t->leader != t) {
+		asm volatile("movl %%gs, %0" : "=r"(frame[0]));
+		asm volatile("movl %%fs, %0" : "=r"(frame[1]));
+	}
+	frame[6] = (u32)ret_to_user;
+	t->esp = (u32)frame;
+
+	struct task **end = &task_list;
+	while (*end)
+		end = &(*end)->next_task;
+	*end = t;
+	wake_up(t);
 }
 
 /* Push bytes on a stack that is not mapped here: through the direct map. */
@@ -106,16 +144,26 @@ void process_start(const struct module *m)
 	}
 
 	struct mm *mm = mm_create();
+	if (!mm)
+		panic("out of memory");
 	u32 entry = elf_load(mm, m);
 	if (!entry || mm_add(mm, STACK_TOP - STACK_LIMIT, STACK_TOP, true, false) < 0) {
 		printk("module %s: not an executable for this kernel\n", words[first]);
-		mm_destroy(mm);
+		mm_put(mm);
 		bad_modules++;
 		return;
 	}
 	struct task *t = task_create(words[first]);
+	struct files *files = files_create();
+	if (!files)
+		panic("out of memory");
 	t->mm = mm;
+	t->files = files;
 	t->pid = ++last_pid;
+	t->threads = 1;
+	t->from_boot = true;
+	limits_init(t);
+	process_count++;
 
 	struct pt_regs *regs = task_regs(t);
 	memset(regs, 0, sizeof(*regs));
@@ -124,62 +172,10 @@ void process_start(const struct module *m)
 	regs->eip = entry;
 	regs->esp = build_stack(mm, n - first, &words[first]);
 	regs->eflags = EFLAGS_IF | 2;
-
-	/* The switch frame (switch.S) under it returns straight to the way out. */
-	u32 *frame = (u32 *)regs - 7;
-	memset(frame, 0, 6 * 4);
-	frame[6] = (u32)ret_to_user;
-	t->esp = (u32)frame;
-
-	struct task **end = &task_list;
-	while (*end)
-		end = &(*end)->next_task;
-	*end = t;
 	if (priority)
 		sched_set(t, SCHED_RR, priority > 99 ? 99 : priority);
 	printk("process %u: %s, %u KB%s", t->pid, t->name, (m->end - m->start + 1023) / 1024, priority ? "" : "\n");
 	if (priority)
 		printk(", real-time priority %u\n", t->priority);
-	wake_up(t);
-}
-
-/* Of the processes that did not exit with 0, the first to end; killed by a signal counts as 128 + signal, a module
- * that could not be started as 127. */
-static u32 final_status(void)
-{
-	u32 status = 0, order = ~0u;
-	if (bad_modules)
-		return 127;
-	for (struct task *t = task_list; t; t = t->next_task)
-		if (t->exit_code && t->exit_order < order && !(options.unwaited && t->collected)) {
-			order = t->exit_order;
-			status = t->exit_code & 0x7f ? 128 + (t->exit_code & 0x7f) : t->exit_code >> 8;
-		}
-	return status;
-}
-
-/* code as waitpid() reports it: status << 8, or the signal that killed it */
-void do_exit(u32 code)
-{
-	struct task *t = current;
-	sti();
-	extension_release(t);
-	fpu_forget(t);
-	mm_destroy(t->mm);
-	t->mm = 0;
-	cli();
-	t->exit_code = code;
-	t->state = TASK_ZOMBIE;
-	if (t->flags & TASK_SANDBOX_OPEN)
-		sandbox_close();
-	t->flags = 0;
-	t->exit_order = ++exit_count;
-	wake_all(&exit_wait);
-	if (exit_count == last_pid) {
-		u32 status = final_status();
-		printk("all processes have exited, status %u\n", status);
-		machine_exit(status);
-	}
-	schedule();
-	panic("a zombie runs");
+	task_start(t);
 }

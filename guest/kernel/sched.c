@@ -170,6 +170,7 @@ void sched_init(void)
 	idle = current;
 	memset(idle, 0, sizeof(*idle));
 	copy_string(idle->name, "idle", sizeof(idle->name));
+	idle->leader = idle;
 	idle->esp0 = (u32)idle + STACK_SIZE;
 	idle->switched_in = rdtsc();
 }

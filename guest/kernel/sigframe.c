@@ -93,10 +93,10 @@ static const u8 rt_retcode[8] = { 0xb8, SYS_rt_sigreturn, 0, 0, 0, 0xcd, 0x80, 0
 #define PUT(type, field, value) \
 	(copy_to_user(frame + offsetof(type, field), &(value), sizeof(value)))
 
-s32 setup_frame(struct pt_regs *regs, u32 sig, u32 old_mask, s32 code, u32 value)
+s32 setup_frame(struct pt_regs *regs, u32 sig, u32 old_mask)
 {
 	struct task *t = current;
-	struct kernel_sigaction *a = &t->action[sig];
+	struct kernel_sigaction *a = &t->leader->action[sig];
 	bool rt = a->flags & SA_SIGINFO, fpu = t->flags & TASK_USED_FPU;
 	u32 frame = ALIGN_DOWN(regs->esp - (rt ? sizeof(struct rt_sigframe) : sizeof(struct sigframe)), 8);
 	u32 fpstate = frame + (rt ? offsetof(struct rt_sigframe, fpstate) : offsetof(struct sigframe, fpstate));
@@ -111,8 +111,9 @@ s32 setup_frame(struct pt_regs *regs, u32 sig, u32 old_mask, s32 code, u32 value
 		memset(&info, 0, sizeof(info));
 		memset(&uc, 0, sizeof(uc));
 		info.si_signo = (s32)sig;
-		info.si_code = code;
-		info.si_addr = value;               /* the same place as si_pid */
+		info.si_code = t->info[sig].code;
+		info.si_addr = t->info[sig].value;  /* the same place as si_pid */
+		info.si_uid = (s32)t->info[sig].uid;
 		fill_sigcontext(&uc.mcontext, regs, old_mask, fpu ? fpstate : 0);
 		uc.sigmask[0] = old_mask >> 1;
 		bad |= PUT(struct rt_sigframe, info, info);

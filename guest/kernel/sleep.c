@@ -8,30 +8,55 @@ bool signal_waiting(const struct task *t) { return (t->work & WORK_SIGNAL) != 0;
 /* Interrupts are off from the caller's test to the switch: no wake-up is lost. */
 void sleep_on(struct wait_queue *q)
 {
-	struct task *t = current;
-	ASSERT(q->count < ARRAY_SIZE(q->waiter));
-	q->waiter[q->count++] = t;
+	struct task *t = current, **end = &q->first;
+	while (*end)
+		end = &(*end)->next_waiting;
+	*end = t;
+	t->next_waiting = 0;
 	t->waiting = q;
 	t->state = TASK_SLEEPING;
 	schedule();
-	sleep_cancel(t);                        /* woken by a signal: still on the queue */
+	sleep_cancel(t);                        /* woken by a signal or the time: still on the queue */
+}
+
+static void set_timer(struct task *t, u32 tick)
+{
+	struct task **p = &sleepers;
+	t->wake_tick = tick;
+	while (*p && (s32)((*p)->wake_tick - tick) <= 0)
+		p = &(*p)->next_sleep;
+	t->next_sleep = *p;
+	*p = t;
+	t->timed = true;
+}
+
+void sleep_on_until(struct wait_queue *q, u32 tick)
+{
+	set_timer(current, tick);
+	sleep_on(q);
 }
 
 void wake_all(struct wait_queue *q)
 {
-	u32 flags = irq_save(), n = q->count;
-	q->count = 0;
-	for (u32 i = 0; i < n; i++)
-		wake_up(q->waiter[i]);
+	u32 flags = irq_save();
+	struct task *t = q->first;
+	q->first = 0;
+	while (t) {
+		struct task *next = t->next_waiting;
+		t->waiting = 0;
+		wake_up(t);
+		t = next;
+	}
 	irq_restore(flags);
 }
 
 void sleep_cancel(struct task *t)
 {
-	struct wait_queue *q = t->waiting;
-	for (u32 i = 0; q && i < q->count; i++)
-		if (q->waiter[i] == t)
-			q->waiter[i--] = q->waiter[--q->count];
+	struct task **at = t->waiting ? &t->waiting->first : 0;
+	while (at && *at && *at != t)
+		at = &(*at)->next_waiting;
+	if (at && *at)
+		*at = t->next_waiting;
 	t->waiting = 0;
 	for (struct task **p = &sleepers; t->timed && *p; p = &(*p)->next_sleep)
 		if (*p == t) {
@@ -44,14 +69,8 @@ void sleep_cancel(struct task *t)
 s32 sleep_ticks(u32 n)
 {
 	u32 flags = irq_save();
-	struct task *t = current, **p = &sleepers;
-	t->wake_tick = ticks + n;
-	while (*p && (s32)((*p)->wake_tick - t->wake_tick) <= 0)
-		p = &(*p)->next_sleep;
-	t->next_sleep = *p;
-	*p = t;
-	t->timed = true;
-	t->state = TASK_SLEEPING;
+	struct task *t = current;
+	set_timer(t, ticks + n);
 	while (t->timed && !signal_waiting(t)) {
 		t->state = TASK_SLEEPING;
 		schedule();

@@ -13,7 +13,7 @@ s32 sys_rt_sigsuspend(u32 mask, u32 size);
 static void wait_for_signal(void)
 {
 	u32 flags = irq_save();
-	struct wait_queue nobody = { .count = 0 };
+	struct wait_queue nobody = { 0 };
 	while (!signal_waiting(current))
 		sleep_on(&nobody);
 	irq_restore(flags);
@@ -30,8 +30,12 @@ s32 sys_pause(void)
 s32 sys_kill(s32 pid, u32 sig)
 {
 	struct task *t = pid > 0 ? find_task((u32)pid) : 0;
-	struct task *sender = current->ext ? current->ext->owner : current;
-	return t ? send_signal(t, sig, SI_USER, sender->pid) : -ESRCH;
+	struct task *sender = process();
+	if (!t)
+		return -ESRCH;
+	if (sender->uid != 0 && sender->uid != t->leader->uid)
+		return -EPERM;
+	return signal_process(t->leader, sig, SI_USER, sender->pid);
 }
 
 static s32 set_action(u32 sig, const struct kernel_sigaction *new)
@@ -41,9 +45,11 @@ static s32 set_action(u32 sig, const struct kernel_sigaction *new)
 		return 0;
 	if (sig == SIGKILL || sig == SIGSTOP)
 		return -EINVAL;
-	t->action[sig] = *new;
-	if (new->handler == SIG_IGN_ADDR) {     /* what is pending is dropped */
-		t->pending &= ~(1u << sig);
+	t->leader->action[sig] = *new;
+	if (new->handler != SIG_IGN_ADDR)
+		return 0;
+	for (t = next_thread(t->leader, 0); t; t = next_thread(t->leader, t)) {
+		t->pending &= ~(1u << sig);     /* what is pending is dropped */
 		recalc_signals(t);
 	}
 	return 0;
@@ -54,7 +60,7 @@ s32 sys_sigaction(u32 sig, u32 new, u32 old)
 	struct old_sigaction from;
 	if (sig < 1 || sig >= ABI_NSIG || current->ext)
 		return -EINVAL;
-	struct kernel_sigaction was = current->action[sig], to;
+	struct kernel_sigaction was = current->leader->action[sig], to;
 	if (new) {
 		if (copy_from_user(&from, new, sizeof(from)) < 0)
 			return -EFAULT;
@@ -70,7 +76,7 @@ s32 sys_rt_sigaction(u32 sig, u32 new, u32 old, u32 size)
 	struct kernel_sigaction to;
 	if (sig < 1 || sig >= ABI_NSIG || size != 8 || current->ext)
 		return -EINVAL;
-	struct kernel_sigaction was = current->action[sig];
+	struct kernel_sigaction was = current->leader->action[sig];
 	if (new && copy_from_user(&to, new, sizeof(to)) < 0)
 		return -EFAULT;
 	s32 result = set_action(sig, new ? &to : 0);
@@ -91,6 +97,7 @@ static s32 change_mask(u32 how, u32 new, u32 old, u32 size)
 		u32 bits = set[0] << 1;
 		t->blocked = how == SIG_BLOCK ? t->blocked | bits : how == SIG_UNBLOCK ? t->blocked & ~bits : bits;
 		recalc_signals(t);
+		signals_take_over(t);
 	}
 	return old ? copy_to_user(old, was, size) : 0;
 }
@@ -110,6 +117,7 @@ static s32 suspend(u32 mask)
 	t->restore_blocked = true;
 	t->blocked = mask << 1;
 	recalc_signals(t);
+	signals_take_over(t);
 	wait_for_signal();
 	return -EINTR;
 }

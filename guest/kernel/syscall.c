@@ -1,11 +1,6 @@
 /* syscall.c - the tables, and the calls about processes, time and scheduling. */
 #include "uls.h"
 
-/* getpid() in an extension is its creator's: same credentials. */
-static struct task *process(void) { return current->ext ? current->ext->owner : current; }
-
-static s32 sys_getpid(void) { return (s32)process()->pid; }
-
 static s32 sys_exit(u32 status)
 {
 	if (current->ext)
@@ -13,62 +8,22 @@ static s32 sys_exit(u32 status)
 	do_exit((status & 0xff) << 8);
 }
 
-static s32 sys_read(u32 fd, u32 buf, u32 n)
+static s32 sys_exit_group(u32 status)
 {
-	char line[256];
-	if (fd != 0)
-		return -EBADF;
-	if (n == 0)
-		return 0;
-	s32 got = console_read(line, n < sizeof(line) ? n : sizeof(line));
-	return got > 0 && copy_to_user(buf, line, (u32)got) < 0 ? -EFAULT : got;
-}
-
-static s32 sys_write(u32 fd, u32 buf, u32 n)
-{
-	char part[128];
-	if (fd != 1 && fd != 2)
-		return -EBADF;
-	if (n > 0x7fffffff)
-		return -EINVAL;
-	for (u32 done = 0; done < n;) {
-		u32 k = n - done < sizeof(part) ? n - done : sizeof(part);
-		if (copy_from_user(part, buf + done, k) < 0)
-			return done ? (s32)done : -EFAULT;
-		for (u32 i = 0; i < k; i++)
-			console_putc(part[i]);
-		done += k;
-	}
-	return (s32)n;
-}
-
-static s32 sys_waitpid(s32 pid, u32 status, u32 options_)
-{
-	struct task *t = pid > 0 ? find_task((u32)pid) : 0;
-	s32 result = pid;
-	if (!t || t == process())
-		return -ECHILD;
-	u32 flags = irq_save();
-	while (t->state != TASK_ZOMBIE && result == pid) {
-		if (options_ & WNOHANG)
-			result = 0;
-		else if (signal_waiting(current))
-			result = -ERESTARTSYS;
-		else
-			sleep_on(&exit_wait);
-	}
-	if (result > 0)
-		t->collected = true;
-	irq_restore(flags);
-	if (result > 0 && status && copy_to_user(status, &t->exit_code, 4) < 0)
-		return -EFAULT;
-	return result;
+	if (current->ext)
+		extension_abort("called exit_group", 0);
+	group_exit((status & 0xff) << 8);
 }
 
 static s32 sys_times(u32 to)
 {
-	struct task *t = process();
-	struct abi_tms tms = { (s32)t->utime, (s32)t->stime, 0, 0 };
+	struct task *p = process();
+	struct abi_tms tms = { (s32)p->utime, (s32)p->stime, 0, 0 };
+	for (struct task *t = p->threads > 1 ? next_thread(p, 0) : 0; t; t = next_thread(p, t))
+		if (t != p) {
+			tms.utime += (s32)t->utime;
+			tms.stime += (s32)t->stime;
+		}
 	if (to && copy_to_user(to, &tms, sizeof(tms)) < 0)
 		return -EFAULT;
 	return (s32)(ticks & 0x7fffffff);
@@ -164,6 +119,11 @@ s32 sys_pause(void), sys_kill(s32, u32), sys_sigaction(u32, u32, u32), sys_rt_si
 s32 sys_sigprocmask(u32, u32, u32), sys_rt_sigprocmask(u32, u32, u32, u32);
 s32 sys_sigsuspend(u32, u32, u32), sys_rt_sigsuspend(u32, u32);
 s32 sys_brk(u32), sys_mmap2(u32, u32, u32, u32, s32, u32), sys_munmap(u32, u32);
+s32 sys_read(u32, u32, u32), sys_write(u32, u32, u32), sys_close(u32), sys_dup(u32), sys_dup2(u32, u32);
+s32 sys_pipe(u32), sys_poll(u32, u32, s32);
+s32 sys_fork(void), sys_clone(u32, u32), sys_waitpid(s32, u32, u32);
+s32 sys_getpid(void), sys_gettid(void), sys_getppid(void), sys_getuid(void), sys_setuid(u32);
+s32 sys_setrlimit(u32, u32), sys_getrlimit(u32, u32);
 s32 sys_uls_register(u32, u32), sys_uls_bind(u32, u32, u32), sys_uls_post(u32, u32), sys_uls_info(u32, u32);
 s32 sys_uls_bench(u32, u32, u32, u32), sys_uls_shm(u32, u32), sys_uls_return(void), sys_uls_unregister(u32);
 s32 sys_uls_lookup(u32);
@@ -171,16 +131,28 @@ s32 sys_uls_lookup(u32);
 /* Called from entry.S with six arguments; each function takes as many as it wants. */
 const void *const linux_call_table[256] = {
 	[SYS_exit] = sys_exit,
+	[SYS_exit_group] = sys_exit_group,
+	[SYS_fork] = sys_fork,
+	[SYS_clone] = sys_clone,
 	[SYS_read] = sys_read,
 	[SYS_write] = sys_write,
+	[SYS_close] = sys_close,
 	[SYS_waitpid] = sys_waitpid,
 	[SYS_getpid] = sys_getpid,
-	[SYS_gettid] = sys_getpid,
+	[SYS_gettid] = sys_gettid,
+	[SYS_getppid] = sys_getppid,
+	[SYS_getuid] = sys_getuid,
+	[SYS_setuid] = sys_setuid,
 	[SYS_pause] = sys_pause,
 	[SYS_kill] = sys_kill,
+	[SYS_dup] = sys_dup,
+	[SYS_pipe] = sys_pipe,
 	[SYS_times] = sys_times,
 	[SYS_brk] = sys_brk,
+	[SYS_dup2] = sys_dup2,
 	[SYS_sigaction] = sys_sigaction,
+	[SYS_setrlimit] = sys_setrlimit,
+	[SYS_getrlimit] = sys_getrlimit,
 	[SYS_sigsuspend] = sys_sigsuspend,
 	[SYS_munmap] = sys_munmap,
 	[SYS_sigreturn] = sys_sigreturn,
@@ -189,6 +161,7 @@ const void *const linux_call_table[256] = {
 	[SYS_sched_getscheduler] = sys_getscheduler,
 	[SYS_sched_yield] = sys_sched_yield,
 	[SYS_nanosleep] = sys_nanosleep,
+	[SYS_poll] = sys_poll,
 	[SYS_rt_sigreturn] = sys_rt_sigreturn,
 	[SYS_rt_sigaction] = sys_rt_sigaction,
 	[SYS_rt_sigprocmask] = sys_rt_sigprocmask,

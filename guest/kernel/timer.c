@@ -29,6 +29,8 @@ void timer_interrupt(const struct pt_regs *regs)
 		current->utime++;
 	else
 		current->stime++;
+	if (current->ext || current->pid)
+		limit_tick(process());
 	sleep_tick();
 	extension_tick();
 	sched_tick();

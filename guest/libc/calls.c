@@ -1,16 +1,17 @@
 /* calls.c - the system calls as C functions: -1 and errno on an error. */
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <syscall.h>
 #include <time.h>
 #include <uls.h>
 #include <unistd.h>
 
-int errno;
 syscall_entry_t syscall_entry = syscall_sysenter;
 
 long __result(long value)
@@ -28,19 +29,32 @@ long __result(long value)
 void _exit(int status)
 {
 	for (;;)
-		CALL(SYS_exit, status, 0, 0, 0);
+		CALL(SYS_exit_group, status, 0, 0, 0);
 }
 
 void exit(int status) { _exit(status); }
 
 ssize_t read(int fd, void *buffer, size_t n) { return CALL(SYS_read, fd, buffer, n, 0); }
 ssize_t write(int fd, const void *buffer, size_t n) { return CALL(SYS_write, fd, buffer, n, 0); }
+int close(int fd) { return CALL(SYS_close, fd, 0, 0, 0); }
+int dup(int fd) { return CALL(SYS_dup, fd, 0, 0, 0); }
+int dup2(int fd, int to) { return CALL(SYS_dup2, fd, to, 0, 0); }
+int pipe(int fd[2]) { return CALL(SYS_pipe, fd, 0, 0, 0); }
+int poll(struct pollfd *fds, unsigned n, int milliseconds) { return CALL(SYS_poll, fds, n, milliseconds, 0); }
 int getpid(void) { return CALL(SYS_getpid, 0, 0, 0, 0); }
+int fork(void) { return CALL(SYS_fork, 0, 0, 0, 0); }
+int getppid(void) { return CALL(SYS_getppid, 0, 0, 0, 0); }
+int gettid(void) { return CALL(SYS_gettid, 0, 0, 0, 0); }
+int getuid(void) { return CALL(SYS_getuid, 0, 0, 0, 0); }
+int setuid(int uid) { return CALL(SYS_setuid, uid, 0, 0, 0); }
+int setrlimit(int resource, const struct rlimit *limit) { return CALL(SYS_setrlimit, resource, limit, 0, 0); }
+int getrlimit(int resource, struct rlimit *limit) { return CALL(SYS_getrlimit, resource, limit, 0, 0); }
 int pause(void) { return CALL(SYS_pause, 0, 0, 0, 0); }
 int kill(int pid, int sig) { return CALL(SYS_kill, pid, sig, 0, 0); }
 int raise(int sig) { return kill(getpid(), sig); }
 int sched_yield(void) { return CALL(SYS_sched_yield, 0, 0, 0, 0); }
 int waitpid(int pid, int *status, int options) { return CALL(SYS_waitpid, pid, status, options, 0); }
+int wait(int *status) { return waitpid(-1, status, 0); }
 long times(struct abi_tms *buffer) { return CALL(SYS_times, buffer, 0, 0, 0); }
 
 int nanosleep(const struct timespec *wanted, struct timespec *rest)

@@ -62,6 +62,24 @@ def test_signals_keep_every_register(profile: str) -> None:
     judge(outcome, said, 27)
 
 
+@pytest.mark.parametrize("profile", [PENTIUM4, PENTIUM3])
+def test_descriptors_pipes_and_poll(profile: str) -> None:
+    _, outcome, said = boot(profile, image("", "test_files"))
+    judge(outcome, said, 49)
+
+
+@pytest.mark.parametrize("profile", [PENTIUM4, PENTIUM3])
+def test_processes_fork_wait_and_keep_to_their_limits(profile: str) -> None:
+    _, outcome, said = boot(profile, image("", "test_fork"))
+    judge(outcome, said, 48)
+
+
+@pytest.mark.parametrize("profile", [PENTIUM4, PENTIUM3])
+def test_threads_share_what_they_should(profile: str) -> None:
+    _, outcome, said = boot(profile, image("", "test_threads"))
+    judge(outcome, said, 19)
+
+
 @pytest.mark.parametrize("entry", ["sysexit", "iret"])
 @pytest.mark.parametrize("flush", ["invlpg", "cr3"])
 @pytest.mark.parametrize("profile", [PENTIUM4, PENTIUM3])

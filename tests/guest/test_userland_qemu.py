@@ -57,6 +57,18 @@ def test_signals(build: Path) -> None:
     judge(boot(build, "", "test_signals", "test_signals partner"), 27)
 
 
+def test_files(build: Path) -> None:
+    judge(boot(build, "", "test_files"), 49)
+
+
+def test_fork(build: Path) -> None:
+    judge(boot(build, "", "test_fork"), 48)
+
+
+def test_threads(build: Path) -> None:
+    judge(boot(build, "", "test_threads"), 19)
+
+
 @pytest.mark.parametrize("entry", ["sysexit", "iret"])
 @pytest.mark.parametrize("flush", ["invlpg", "cr3", "none"])
 def test_sandbox(build: Path, flush: str, entry: str) -> None:

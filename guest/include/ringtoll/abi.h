@@ -53,7 +53,8 @@
 #define SYS_read                3    /* (fd, buf, n) */
 #define SYS_write               4    /* (fd, buf, n) */
 #define SYS_close               6    /* (fd) */
-#define SYS_waitpid             7    /* (pid > 0, int *status, options): ANY process, not only a child; never reaps */
+#define SYS_waitpid             7    /* (pid, int *status, options). pid > 0: ANY process, not only a child; -1: any child.
+                                        A child is reaped, another process never is */
 #define SYS_getpid             20
 #define SYS_setuid             23    /* (uid): 0 may become any; others only their own, else -EPERM */
 #define SYS_getuid             24
@@ -200,6 +201,8 @@
 #define FPE_INTDIV      1
 #define FPE_FLTINV      7
 #define TRAP_TRACE      2
+#define CLD_EXITED      1
+#define CLD_KILLED      2
 
 /* ---- scheduling, memory, waiting ---- */
 #define SCHED_OTHER     0

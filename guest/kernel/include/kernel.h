@@ -11,6 +11,7 @@ void console_init(void);
 void console_enable_input(void);
 void console_putc(char c);
 s32  console_read(char *buf, u32 n);
+bool console_readable(void);
 void console_interrupt(void);
 void printk(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -39,6 +40,15 @@ void *alloc_pages(u32 order);              /* address in the direct map, or 0. N
 void *alloc_zero_page(void);
 void  free_pages(void *p, u32 order);
 u32   free_page_count(void);
+void  page_share(u32 phys);                /* one more address space maps this frame, copy-on-write */
+bool  page_shared(u32 phys);
+void  page_release(u32 phys);              /* one less; the last one frees it */
+
+/* pool.c: objects smaller than a page */
+struct pool { u32 size; void *free; };
+void *pool_alloc(struct pool *p);          /* zeroed, or 0 */
+void  pool_free(struct pool *p, void *object);
+
 static inline u32   physical(const void *p) { return (u32)p - KERNEL_BASE; }
 static inline void *direct(u32 phys) { return (void *)(phys + KERNEL_BASE); }
 

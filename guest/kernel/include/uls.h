@@ -22,6 +22,12 @@ struct extension {
 	struct uls_info info;
 };
 
+/* The process for which the current task acts. */
+static inline struct task *process(void) { return current->ext ? current->ext->owner->leader : current->leader; }
+
+/* abandon.c */
+void extension_abandon(struct extension *x);   /* it will never run on: what its calls hold is given back */
+
 /* sandbox.c */
 void sandbox_init(const struct module *m);
 void sandbox_open(void);

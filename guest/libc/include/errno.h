@@ -1,5 +1,6 @@
 #ifndef ERRNO_H
 #define ERRNO_H
 #include <ringtoll/abi.h>     /* the numbers */
-extern int errno;
+int *__errno_location(void);
+#define errno (*__errno_location())
 #endif

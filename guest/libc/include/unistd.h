@@ -5,7 +5,16 @@
 void _exit(int status) __attribute__((noreturn));
 ssize_t read(int fd, void *buffer, size_t n);
 ssize_t write(int fd, const void *buffer, size_t n);
+int close(int fd);
+int dup(int fd);
+int dup2(int fd, int to);
+int pipe(int fd[2]);
+int fork(void);
 int getpid(void);
+int getppid(void);
+int gettid(void);
+int getuid(void);
+int setuid(int uid);
 int pause(void);
 int brk(void *end);
 void *sbrk(long increment);
