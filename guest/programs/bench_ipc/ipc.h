@@ -36,7 +36,8 @@ struct mechanism {
 	int (*serve)(struct mailbox *box);                          /* main() of a server that is a boot module; may be 0 */
 };
 
-extern const struct mechanism bare_call, upcall_post, process_yield, process_signal;
+extern const struct mechanism bare_call, upcall_post, process_yield, thread_yield, process_signal, process_pipe,
+	thread_pipe;
 
 extern syscall_entry_t ipc_syscall;     /* INT 0x80, as Linux 2.4 did, unless asked otherwise */
 

@@ -1,7 +1,7 @@
 /*
  * main.c (bench_ipc) - round trips of a 4-byte message between two protection domains, measured with RDTSC.
  *
- *     bench_ipc MECHANISM [runs=20] [dpages=N] [cpages=N] [syscall=int80|sysenter]       the client
+ *     bench_ipc MECHANISM [runs=10] [dpages=N] [cpages=N] [syscall=int80|sysenter]       the client
  *     bench_ipc MECHANISM server [syscall=int80|sysenter]                                its partner, where it needs one
  *
  * Nothing is printed before everything is measured (see bench_uls). Lines:
@@ -34,9 +34,11 @@ struct working_set { unsigned dpages, cpages; const void *data; };
 
 syscall_entry_t ipc_syscall = syscall_int80;
 
-static const struct mechanism *const mechanisms[] = { &bare_call, &upcall_post, &process_yield, &process_signal };
+static const struct mechanism *const mechanisms[] = {
+	&bare_call, &upcall_post, &process_yield, &thread_yield, &process_signal, &process_pipe, &thread_pipe,
+};
 
-static int runs = 20;
+static int runs = 10;
 static unsigned dpages, cpages;
 static char data_pages[MAX_DATA_PAGES * 4096] __attribute__((aligned(65536)));     /* as in bench_uls */
 
