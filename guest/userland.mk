@@ -71,11 +71,12 @@ $(BUILD)/extensions/%.o: extensions/% $(U_HEADERS) userland.mk
 	@mkdir -p $(@D)
 	$(Q)$(call say,CC)$(ZIG) cc $(U_FLAGS) -c $< -o $@
 
-$(patsubst %,$(BUILD)/%.o,$(filter-out sleeper,$(U_EXTS))): $(BUILD)/%.o: $(BUILD)/extensions/%.c.o
+$(patsubst %,$(BUILD)/%.o,$(filter-out sleeper worker,$(U_EXTS))): $(BUILD)/%.o: $(BUILD)/extensions/%.c.o
 	$(Q)cp $< $@
 
-# An extension with libc's system calls: one relocatable file from several, as the sandbox linker wants it.
-$(BUILD)/sleeper.o: $(patsubst %,$(BUILD)/%.o,extensions/sleeper.c libc/calls.c libc/errno.c libc/syscall.S)
+# Extensions with libc's system calls: one relocatable file from several, as the sandbox linker wants it.
+$(BUILD)/sleeper.o $(BUILD)/worker.o: $(BUILD)/%.o: $(BUILD)/extensions/%.c.o \
+		$(patsubst %,$(BUILD)/%.o,libc/calls.c libc/errno.c libc/syscall.S)
 	$(Q)$(call say,CC)$(ZIG) cc $(GUEST_TARGET) -nostdlib -r -o $@ $^
 
 # The runtime: return stubs, and those parts of libc that have no data and that compilers call on their own.

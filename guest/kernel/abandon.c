@@ -1,9 +1,14 @@
-/* abandon.c - what an extension holds, given back when it is taken away from whatever it was doing. */
+/*
+ * abandon.c - what an extension holds, given back when its creator ends or loses it: the file that it sleeps in, its
+ * segments, its memory. Call it while x->owner is still set; calling it twice does no harm.
+ */
 #include "file.h"
-#include "uls.h"
+#include "shm.h"
 
 void extension_abandon(struct extension *x)
 {
 	if (x->task)
 		file_abandon(x->task);
+	shm_abandon(x);
+	extension_unmap_all(x);
 }

@@ -5,7 +5,7 @@
  * are the same everywhere; the rest is private. Private pages are 4 KB, allocated at the first touch inside a VMA
  * (page_fault.c).
  */
-#include "task.h"
+#include "shm.h"
 
 u32 *loaded_pgd = template_pgd;
 u32 cr3_write_count;
@@ -88,7 +88,7 @@ bool mm_allows(const struct mm *mm, u32 more)
 }
 
 /* A VMA may grow upwards into an adjacent one of the same kind (brk). */
-s32 mm_add(struct mm *mm, u32 start, u32 end, bool writable, bool shared)
+s32 mm_add(struct mm *mm, u32 start, u32 end, bool writable, struct shm *shm)
 {
 	if (start >= end || start < PAGE_SIZE || end > KERNEL_BASE || overlaps(mm, start, end))
 		return -EINVAL;
@@ -96,14 +96,14 @@ s32 mm_add(struct mm *mm, u32 start, u32 end, bool writable, bool shared)
 		return -ENOMEM;
 	for (u32 i = 0; i < mm->count; i++) {
 		struct vma *v = &mm->vma[i];
-		if (v->end == start && v->writable == writable && !v->shared && !shared) {
+		if (v->end == start && v->writable == writable && !v->shm && !shm) {
 			v->end = end;
 			return 0;
 		}
 	}
 	if (mm->count == MAX_VMA)
 		return -ENOMEM;
-	mm->vma[mm->count++] = (struct vma){ start, end, writable, shared };
+	mm->vma[mm->count++] = (struct vma){ start, end, writable, shm };
 	return 0;
 }
 
@@ -132,21 +132,27 @@ s32 mm_remove(struct mm *mm, u32 start, u32 end)
 		struct vma *v = &mm->vma[i];
 		if (end <= v->start || start >= v->end)
 			continue;
+		struct shm *gone = 0;
 		u32 from = start > v->start ? start : v->start, to = end < v->end ? end : v->end;
 		if (from > v->start && to < v->end) {       /* a hole: split */
 			if (mm->count == MAX_VMA)
 				return -ENOMEM;
-			mm->vma[mm->count++] = (struct vma){ to, v->end, v->writable, v->shared };
+			mm->vma[mm->count++] = (struct vma){ to, v->end, v->writable, v->shm };
+			if (v->shm)
+				shm_hold(v->shm);
 			v->end = from;
 		} else if (from > v->start) {
 			v->end = from;
 		} else if (to < v->end) {
 			v->start = to;
 		} else {
+			gone = v->shm;
 			*v = mm->vma[--mm->count];
 			i--;
 		}
 		unmap_range(mm, from, to);
+		if (gone)
+			shm_drop(gone);
 	}
 	return 0;
 }
@@ -218,6 +224,9 @@ struct mm *mm_copy(struct mm *from)
 	mm->brk = from->brk;
 	mm->count = from->count;
 	memcpy(mm->vma, from->vma, from->count * sizeof(from->vma[0]));
+	for (u32 i = 0; i < from->count; i++)
+		if (mm->vma[i].shm)
+			shm_hold(mm->vma[i].shm);
 	for (u32 i = 0; i < from->count && ok; i++)
 		ok = copy_range(mm, from, from->vma[i].start, from->vma[i].end);
 	load_page_directory(from->pgd);             /* drops the writable translations from the TLB */
@@ -252,8 +261,11 @@ void mm_put(struct mm *mm)
 		return;
 	if (loaded_pgd == mm->pgd)
 		load_page_directory(template_pgd);
-	for (u32 i = 0; i < mm->count; i++)
+	for (u32 i = 0; i < mm->count; i++) {
 		unmap_range(mm, mm->vma[i].start, mm->vma[i].end);
+		if (mm->vma[i].shm)
+			shm_drop(mm->vma[i].shm);
+	}
 	for (u32 i = 0; i < PDX(KERNEL_BASE); i++)
 		if ((mm->pgd[i] & PTE_P) && !(mm->pgd[i] & PTE_PS))
 			free_pages(direct(PTE_FRAME(mm->pgd[i])), 0);

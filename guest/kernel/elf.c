@@ -31,7 +31,7 @@ u32 elf_load(struct mm *mm, const struct module *m)
 		if (p->type != PT_LOAD || !p->memsz)
 			continue;
 		u32 end = ALIGN_UP(p->vaddr + p->memsz, PAGE_SIZE);
-		if (mm_add(mm, ALIGN_DOWN(p->vaddr, PAGE_SIZE), end, p->flags & PF_WRITE, false) < 0)
+		if (mm_add(mm, ALIGN_DOWN(p->vaddr, PAGE_SIZE), end, p->flags & PF_WRITE, 0) < 0)
 			return 0;
 		for (u32 done = 0; done < p->filesz;) {
 			u32 a = p->vaddr + done, n = PAGE_SIZE - (a & (PAGE_SIZE - 1));

@@ -147,7 +147,7 @@ void process_start(const struct module *m)
 	if (!mm)
 		panic("out of memory");
 	u32 entry = elf_load(mm, m);
-	if (!entry || mm_add(mm, STACK_TOP - STACK_LIMIT, STACK_TOP, true, false) < 0) {
+	if (!entry || mm_add(mm, STACK_TOP - STACK_LIMIT, STACK_TOP, true, 0) < 0) {
 		printk("module %s: not an executable for this kernel\n", words[first]);
 		mm_put(mm);
 		bad_modules++;

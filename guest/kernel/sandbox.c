@@ -29,7 +29,7 @@
 
 u32 sandbox_return_stub;
 static char *frames;                         /* the 8 MB, in the direct map */
-static u32 heap_start, heap_end;             /* in the protected area, above the stacks */
+static u32 heap_start;                       /* in the protected area, above the stacks */
 
 static inline void flush_protected(void)
 {
@@ -121,16 +121,5 @@ void sandbox_init(const struct module *m)
 	       physical(frames), PDE_PUBLIC | global, PDE_PROTECTED | global);
 	if (m && (!load_image(m) || !read_header()))
 		panic("sandbox image is not valid");
-	heap_end = heap_start;
-}
-
-/* brk() of an extension: mapped data, in the protected area, common to all extensions. */
-u32 sandbox_brk(u32 address)
-{
-	if (address >= heap_start && address <= ULS_PROTECTED_BASE + ULS_AREA_SIZE) {
-		if (address > heap_end)
-			memset(frames + (heap_end - ULS_PUBLIC_BASE), 0, address - heap_end);
-		heap_end = address;
-	}
-	return heap_end;
+	sandbox_heap_init(frames + ULS_AREA_SIZE, m ? heap_start : ULS_PROTECTED_BASE);
 }

@@ -123,6 +123,7 @@ s32 sys_read(u32, u32, u32), sys_write(u32, u32, u32), sys_close(u32), sys_dup(u
 s32 sys_pipe(u32), sys_poll(u32, u32, s32);
 s32 sys_fork(void), sys_clone(u32, u32), sys_waitpid(s32, u32, u32);
 s32 sys_getpid(void), sys_gettid(void), sys_getppid(void), sys_getuid(void), sys_setuid(u32);
+s32 sys_ipc(u32, u32, u32, u32, u32);
 s32 sys_setrlimit(u32, u32), sys_getrlimit(u32, u32);
 s32 sys_uls_register(u32, u32), sys_uls_bind(u32, u32, u32), sys_uls_post(u32, u32), sys_uls_info(u32, u32);
 s32 sys_uls_bench(u32, u32, u32, u32), sys_uls_shm(u32, u32), sys_uls_return(void), sys_uls_unregister(u32);
@@ -155,6 +156,7 @@ const void *const linux_call_table[256] = {
 	[SYS_getrlimit] = sys_getrlimit,
 	[SYS_sigsuspend] = sys_sigsuspend,
 	[SYS_munmap] = sys_munmap,
+	[SYS_ipc] = sys_ipc,
 	[SYS_sigreturn] = sys_sigreturn,
 	[SYS_sigprocmask] = sys_sigprocmask,
 	[SYS_sched_setscheduler] = sys_setscheduler,

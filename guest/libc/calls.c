@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/wait.h>
 #include <syscall.h>
 #include <time.h>
@@ -93,6 +94,20 @@ void *mmap(void *address, size_t length, int prot, int flags, int fd, long pages
 }
 
 int munmap(void *address, size_t length) { return CALL(SYS_munmap, address, length, 0, 0); }
+
+#define IPC(call, a, b, c, pointer) __result(syscall_entry(SYS_ipc, call, (long)(a), (long)(b), (long)(c), (long)(pointer), 0))
+
+int shmget(key_t key, size_t size, int flags) { return IPC(IPC_SHMGET, key, size, flags, 0); }
+int shmdt(const void *address) { return IPC(IPC_SHMDT, 0, 0, 0, address); }
+int shmctl(int id, int command, struct shmid_ds *out) { return IPC(IPC_SHMCTL, id, command, 0, out); }
+
+/* An address may look like an error number, so it comes back through memory. */
+void *shmat(int id, const void *address, int flags)
+{
+	void *at;
+
+	return IPC(IPC_SHMAT, id, flags, &at, address) < 0 ? (void *)-1 : at;
+}
 
 int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {

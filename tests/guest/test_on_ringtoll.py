@@ -80,6 +80,12 @@ def test_threads_share_what_they_should(profile: str) -> None:
     judge(outcome, said, 19)
 
 
+@pytest.mark.parametrize("profile", [PENTIUM4, PENTIUM3])
+def test_shared_memory_reaches_the_sandbox_and_comes_back(profile: str) -> None:
+    _, outcome, said = boot(profile, image("", "test_shm"))
+    judge(outcome, said, 59)
+
+
 @pytest.mark.parametrize("entry", ["sysexit", "iret"])
 @pytest.mark.parametrize("flush", ["invlpg", "cr3"])
 @pytest.mark.parametrize("profile", [PENTIUM4, PENTIUM3])

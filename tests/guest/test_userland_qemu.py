@@ -69,6 +69,11 @@ def test_threads(build: Path) -> None:
     judge(boot(build, "", "test_threads"), 19)
 
 
+@pytest.mark.parametrize("flush", ["invlpg", "cr3"])
+def test_shm(build: Path, flush: str) -> None:
+    judge(boot(build, f"flush={flush}", "test_shm"), 59)
+
+
 @pytest.mark.parametrize("entry", ["sysexit", "iret"])
 @pytest.mark.parametrize("flush", ["invlpg", "cr3", "none"])
 def test_sandbox(build: Path, flush: str, entry: str) -> None:

@@ -238,12 +238,13 @@
 #define IPC_SHMDT       22               /* (IPC_SHMDT, 0, 0, 0, address) */
 #define IPC_SHMGET      23               /* (IPC_SHMGET, key, size, flags) -> id */
 #define IPC_SHMCTL      24               /* (IPC_SHMCTL, id, command, 0, struct abi_shmid_ds *) */
-#define IPC_PRIVATE     0
+#define IPC_PRIVATE     0                /* segments: 32 of up to 4 MB; those that an extension makes are SHM_SANDBOX */
 #define IPC_CREAT       0x200
 #define IPC_EXCL        0x400
 #define IPC_RMID        0                /* destroyed when the last attachment goes, as Linux */
 #define IPC_STAT        2
 #define SHM_RDONLY      0x1000
+#define SHM_SANDBOX     01000000         /* shmget: in the protected area, so that extensions can attach it, too */
 #define ABI_HZ          100
 
 /* ---- the sandbox ---- */

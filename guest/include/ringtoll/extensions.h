@@ -28,4 +28,17 @@ struct counter_record {
 #define TOUCH_JUMP_KERNEL   4
 #define TOUCH_PRIVILEGED    5     /* CLI */
 #define TOUCH_KERNEL_ADDRESS 0xC0000000u
+
+/* worker: the event's value is the id of a segment in the protected area; this lies at its start. */
+enum {
+	WORK_NOTHING, WORK_HEAP, WORK_FILL, WORK_WRITE, WORK_READ, WORK_CLOSE, WORK_GETUID, WORK_GETPID, WORK_KILL, WORK_FORK,
+	WORK_ATTACH, WORK_MAKE, WORK_MUNMAP_ALL,
+};
+
+struct work {
+	abi_u32 op, argument, length;
+	abi_s32 result, error;
+	abi_u32 done;
+	char bytes[64];
+};
 #endif

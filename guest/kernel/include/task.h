@@ -19,6 +19,7 @@ struct extension;
 struct mm;
 struct file;
 struct files;
+struct shm;
 struct wait_queue;
 
 struct task {
@@ -128,7 +129,7 @@ void limit_tick(struct task *leader);
 
 /* address_space.c */
 #define MAX_VMA 128
-struct vma { u32 start, end; bool writable, shared; };
+struct vma { u32 start, end; bool writable; struct shm *shm; };     /* shm: a segment is attached here */
 struct mm {
 	u32 *pgd;
 	u32 users;                         /* threads */
@@ -146,7 +147,7 @@ struct mm *mm_copy(struct mm *from);           /* copy-on-write, or 0 */
 void mm_put(struct mm *mm);
 bool mm_allows(const struct mm *mm, u32 more);
 bool mm_unshare(struct mm *mm, u32 address);   /* a write to a page that may be copy-on-write: was it that? */
-s32  mm_add(struct mm *mm, u32 start, u32 end, bool writable, bool shared);
+s32  mm_add(struct mm *mm, u32 start, u32 end, bool writable, struct shm *shm);
 s32  mm_remove(struct mm *mm, u32 start, u32 end);
 u32  mm_find_gap(struct mm *mm, u32 length);
 struct vma *mm_find(struct mm *mm, u32 address);

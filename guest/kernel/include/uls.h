@@ -26,14 +26,23 @@ struct extension {
 static inline struct task *process(void) { return current->ext ? current->ext->owner->leader : current->leader; }
 
 /* abandon.c */
-void extension_abandon(struct extension *x);   /* it will never run on: what its calls hold is given back */
+void extension_abandon(struct extension *x);   /* it will never run on: what it holds is given back */
+void extension_unmap_all(struct extension *x); /* sys_memory.c: what it got by mmap */
 
 /* sandbox.c */
 void sandbox_init(const struct module *m);
 void sandbox_open(void);
 void sandbox_close(void);
-u32  sandbox_brk(u32 address);
 extern u32 sandbox_return_stub;
+
+/* sandbox_heap.c. `who` has the pages: extension number + 1, or SANDBOX_SEGMENT */
+#define SANDBOX_SEGMENT 0xfd
+void sandbox_heap_init(void *frames, u32 first);
+u32  sandbox_brk(u32 address);
+u32  sandbox_alloc(u32 pages, u8 who);         /* zeroed; address in the protected area, or 0 */
+u32  sandbox_free(u32 address, u32 pages, u8 who);
+u32  sandbox_free_all(u8 who);
+u32  sandbox_physical(u32 address);
 
 /* extension.c */
 extern struct extension extension[ULS_MAX_EXT];
