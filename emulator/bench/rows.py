@@ -1,4 +1,4 @@
-"""From the runs of one operation to its figures: the least, the median, the greatest, and the median's ledger."""
+"""From the runs of one operation to its figures: least, median, greatest, and the median's ledger."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

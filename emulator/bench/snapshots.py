@@ -56,13 +56,13 @@ class Snapshots:
 
 
 class MissCounts:
-    """How many misses there were up to every RDTSC (`timing.tsc.COUNTERS`), found by the value that it gave."""
+    """How many misses there were up to every RDTSC (`timing.tsc.COUNTERS`), found by the value it gave."""
 
     def __init__(self, snapshots: Iterable[tuple[int, NDArray[np.int64]]]) -> None:
         self._by_tsc = {int(tsc): counts for tsc, counts in snapshots}
 
     def during(self, run: Run) -> dict[str, int]:
-        """The misses of a run by kind and reason, those that there were; of a pair, more or less than the second."""
+        """The misses of a run by kind and reason, if any; of a pair, the first's less the second's."""
         total = np.zeros(len(COUNTERS), dtype=np.int64)
         for sign, (before, after) in zip((1, -1), run.spans, strict=False):
             total += sign * (self._by_tsc[after] - self._by_tsc[before])

@@ -1,3 +1,3 @@
-"""The benchmark `ipc`: what a 4-byte message to another protection domain and back costs, by mechanism and working set."""
+"""The benchmark `ipc`: a 4-byte message to another protection domain and back, and what that costs."""
 
 BENCHMARK = "ipc"

@@ -48,35 +48,31 @@ def _uls() -> list[Mechanism]:
     ]
 
 
-_TAGGED: Final = {"options": "tagged=on", "what_if": "tagged-tlb"}
-_SMALL: Final = "small=on"
+def _tagged(name: str, title: str, guest: str, options: str = "", *, server: bool = False) -> Mechanism:
+    """The same on a CPU that never existed: a labelled what-if."""
+    options = f"{options} tagged=on".strip()
+    title = f"Tagged TLB (what-if), {title}"
+    return Mechanism(f"tagged-{name}", title, "tagged", guest, server, options=options, what_if="tagged-tlb")
 
-MECHANISMS: Final = {
-    mechanism.name: mechanism
-    for mechanism in (
-        Mechanism("syscall", "Bare system call", "floor", "syscall"),
-        *_uls(),
-        Mechanism("thread-yield", "Two threads, shared memory and yield", "thread", "thread-yield"),
-        Mechanism("thread-pipe", "Two threads, pipe", "thread", "thread-pipe"),
-        Mechanism("yield", "Two processes, shared memory and yield", "process", "yield", server=True),
-        Mechanism("pipe", "Two processes, pipe", "process", "pipe"),
-        Mechanism("signal", "Two processes, signals", "process", "signal", server=True),
-        Mechanism(
-            "small-yield", "Small spaces, shared memory and yield", "small", "yield", True, True, _SMALL
-        ),
-        Mechanism("small-signal", "Small spaces, signals", "small", "signal", True, True, _SMALL),
-        Mechanism(
-            "tagged-yield", "Tagged TLB (what-if), memory and yield", "tagged", "yield", True, **_TAGGED
-        ),
-        Mechanism("tagged-pipe", "Tagged TLB (what-if), pipe", "tagged", "pipe", **_TAGGED),
-        Mechanism("tagged-signal", "Tagged TLB (what-if), signals", "tagged", "signal", True, **_TAGGED),
-        Mechanism(
-            "tagged-uls-cr3",
-            "Tagged TLB (what-if), ULS, SYSEXIT, CR3",
-            "tagged",
-            "upcall",
-            options="entry=sysexit flush=cr3 tagged=on",
-            what_if="tagged-tlb",
-        ),
-    )
-}
+
+def _small(name: str, title: str, guest: str, *, server: bool = False) -> Mechanism:
+    """Small address spaces by segmentation: the hardware-based comparator."""
+    return Mechanism(f"small-{name}", f"Small spaces, {title}", "small", guest, server, True, "small=on")
+
+
+_ALL: Final = (
+    Mechanism("syscall", "Bare system call", "floor", "syscall"),
+    *_uls(),
+    Mechanism("thread-yield", "Two threads, shared memory and yield", "thread", "thread-yield"),
+    Mechanism("thread-pipe", "Two threads, pipe", "thread", "thread-pipe"),
+    Mechanism("yield", "Two processes, shared memory and yield", "process", "yield", server=True),
+    Mechanism("pipe", "Two processes, pipe", "process", "pipe"),
+    Mechanism("signal", "Two processes, signals", "process", "signal", server=True),
+    _small("yield", "shared memory and yield", "yield", server=True),
+    _small("signal", "signals", "signal", server=True),
+    _tagged("yield", "shared memory and yield", "yield", server=True),
+    _tagged("pipe", "pipe", "pipe"),
+    _tagged("signal", "signals", "signal", server=True),
+    _tagged("uls-cr3", "ULS upcall, SYSEXIT, CR3 reload", "upcall", "entry=sysexit flush=cr3"),
+)
+MECHANISMS: Final = {mechanism.name: mechanism for mechanism in _ALL}

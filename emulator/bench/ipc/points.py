@@ -1,7 +1,7 @@
 """One point of the experiment: a mechanism and a working set, measured on a machine of its own.
 
-A point needs nothing but its arguments and the images of the installed package, so it can be run in another process or
-on another host, and gives the same result there.
+A point needs nothing but its arguments and the images of the installed package, so it can be run in another
+process or on another host, and gives the same result there.
 """
 
 from functools import cache
@@ -27,7 +27,11 @@ MEMORY_BYTES: Final = 64 << 20
 CYCLES: Final = 10_000_000_000  # a point that isn't over by then is wedged
 READINGS_PER_RUN: Final = 40  # RDTSCs logged: three of the client, the others the scheduler's own
 WARM_UP: Final = 8  # as the guest program
-MEASURES: Final = {"round_trip": "round trip", "touch_warm": "working set, warm", "added": "added by the mechanism"}
+MEASURES: Final = {
+    "round_trip": "round trip",
+    "touch_warm": "working set, warm",
+    "added": "added by the mechanism",
+}
 MOST_DATA_PAGES: Final = 512  # as the guest program
 MOST_CODE_PAGES: Final = 256
 MOST_RUNS: Final = 2000
@@ -81,7 +85,7 @@ def compose(task: Task) -> Image:
 
 
 def run_point(profile: Profile, task: Task) -> Measured:
-    """Boot, measure, and check that every ledger adds up; a BenchError that names the point if anything fails."""
+    """Boot, measure, and check that every ledger adds up; a BenchError names the point if anything fails."""
     how = MECHANISMS[task.mechanism]
     if how.what_if:
         profile = apply_what_if(profile, how.what_if, profile.name)

@@ -1,0 +1,81 @@
+"""What the curves say, in words: the published claim, where curves rise, and where the TLB is full."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from emulator.bench.ipc.curves import DTLB_CAUSES, ITLB_CAUSES, SIDES, Curve, Curves, misses
+from emulator.bench.result import Row
+
+ULS: Final = "uls-sysexit-invlpg"
+SEGMENTS: Final = "small-yield"
+LEVEL: Final = 0.1  # a curve that changes by less than a tenth of its start is called level
+
+
+def findings(rows: Sequence[Row]) -> list[str]:
+    """The notes of the report."""
+    curves = Curves(rows)
+    return [
+        *_break_points(curves),
+        *_claim(curves),
+        *(note for side in SIDES for name in curves.mechanisms for note in _course(curves, name, side)),
+    ]
+
+
+def _reach(curves: Curves, side: str) -> tuple[int, int] | None:
+    """The greatest size whose warm working set misses nothing, and the next one, which does."""
+    causes = DTLB_CAUSES if side == "data" else ITLB_CAUSES
+    for name in curves.mechanisms:
+        warm = curves.curve(name, side, "touch_warm")
+        full = [size for size, row in warm.items() if misses(row, causes) > 0]
+        fits = [size for size in warm if not full or size < min(full)]
+        if full and fits:
+            return max(fits), min(full)
+    return None
+
+
+def _break_points(curves: Curves) -> list[str]:
+    notes = []
+    for side in SIDES:
+        if reach := _reach(curves, side):
+            notes.append(
+                f"TLB reach: {reach[0]} {side} pages still hit when touched warm, with {reach[1]} they miss "
+                "by capacity, flush or no flush; a flush adds less from there on."
+            )
+    return notes
+
+
+def _claim(curves: Curves) -> list[str]:
+    notes = []
+    for side in SIDES:
+        for measure, what in (("round_trip", "round trips"), ("added", "added cycles")):
+            uls, small = (curves.curve(name, side, measure) for name in (ULS, SEGMENTS))
+            sizes = [size for size in sorted(uls) if size in small and small[size].median > 0]
+            if not sizes or (side == "code" and sizes == [0]):
+                continue
+            ratios = [uls[size].median / small[size].median for size in sizes]
+            each = ", ".join(f"{size}: {ratio:.2f}" for size, ratio in zip(sizes, ratios, strict=True))
+            notes.append(
+                f"Claim (ULS costs are close to those of segmentation): {what} of {ULS} : {SEGMENTS} "
+                f"by {side} pages {each}; between {min(ratios):.2f} and {max(ratios):.2f}."
+            )
+    return notes
+
+
+def _course(curves: Curves, name: str, side: str) -> list[str]:
+    """Added cycles from the empty working set to the TLB's reach, and to the largest."""
+    added = curves.curve(name, side, "added")
+    if len(added) < 2 or 0 not in added:
+        return []
+    reach = _reach(curves, side)
+    within = max(size for size in added if reach is None or size <= reach[0])
+    start, top = added[0].median, added[within].median
+    change = top - start
+    course = "level" if abs(change) < LEVEL * abs(start) else f"{'rises' if change > 0 else 'falls'}"
+    slope = f", {change / within:.0f} cycles a page" if within and course != "level" else ""
+    note = f"{name}, {side}: {course}, {start} added with no pages, {top} with {within}{slope}"
+    return [note + _beyond(added, within) + "."]
+
+
+def _beyond(added: Curve, within: int) -> str:
+    last = max(added)
+    return f"; {added[last].median} with {last}" if last > within else ""
