@@ -8,6 +8,8 @@
  *   budget=N                ticks an upcall may run before it is aborted; 0 = no limit. Default 100 (1 s). An addition:
  *                           the published objective is "bounded execution of services", the value is ours
  *   bench=on|off            allow SYS_uls_bench
+ *   small=on|off            small address spaces by segmentation (small.c)
+ *   tagged=on|off           the TLB is tagged by page directory, which no IA-32 CPU's was: a what-if (address_space.c)
  *   exit=first|unwaited     status at the end: that of the first process that did not exit with 0, or the first such
  *                           process whose status nobody collected with waitpid (tests that kill their partner)
  */
@@ -44,6 +46,8 @@ static void option(const char *word)
 	else if (!strncmp(word, "flush=", 6) || !strncmp(word, "entry=", 6) || !strncmp(word, "bench=", 6) ||
 		 !strncmp(word, "exit=", 5) || !strncmp(word, "global=", 7))
 		printk("unknown option: %s\n", word);
+	else
+		small_option(word);
 }
 
 /* Other words are ignored: QEMU puts the kernel's file name first. */

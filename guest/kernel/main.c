@@ -32,6 +32,8 @@ void kernel_main(u32 magic, u32 info)
 	printk("memory: %u KB, %u KB free\n", boot.memory_top / 1024, free_page_count() * 4);
 	printk("uls: flush=%s entry=%s budget=%u%s\n", flush[options.flush], entry[options.entry], options.budget,
 	       options.global ? "" : " global=off");
+	if (options.small)
+		small_init();
 	pic_init();
 	timer_init();
 	console_enable_input();

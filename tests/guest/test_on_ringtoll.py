@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 from emulator.bench.uls import MEMORY_BYTES, Options, compose
 from emulator.bundle import KERNEL, RUNTIME, load_bundle
@@ -101,6 +103,91 @@ def test_closing_without_invalidation_leaves_the_stale_entry_usable(profile: str
     _, outcome, said = boot(profile, image("flush=none", "test_sandbox a", "test_sandbox b"))
     judge(outcome, said, 61)
     assert "STALE yes" in said
+
+
+def small_image(options: str) -> Image:
+    bundle = load_bundle()
+    extensions = [Extension(name, bundle[f"{name}.o"]) for name in bundle.extensions]
+    modules = [
+        Module("sandbox", link_sandbox(extensions, bundle[RUNTIME]).elf),
+        Module("test_small prio=50 small main limits", bundle["test_small_small.elf"]),
+        Module("test_small small prio=50 peer", bundle["test_small_small.elf"]),
+        Module("test_small prio=50 large limits", bundle["test_small.elf"]),
+    ]
+    append = f"small=on exit=unwaited {options}"
+    return load_image(bundle[KERNEL], name=KERNEL, memory_bytes=MEMORY_BYTES, append=append, modules=modules)
+
+
+def kernel_word(machine: Machine, symbol: str) -> int:
+    """A 32-bit variable of the kernel."""
+    table = ELFFile(io.BytesIO(load_bundle()[KERNEL])).get_section_by_name(".symtab")
+    (found,) = table.get_symbol_by_name(symbol)
+    return int.from_bytes(machine.ram.read(found["st_value"] - 0xC0000000, 4), "little")
+
+
+@pytest.mark.parametrize(
+    ("profile", "options"),
+    [
+        (PENTIUM4, ""),
+        (PENTIUM3, "entry=iret"),
+        (PENTIUM4, "flush=cr3"),
+        (f"{PENTIUM4}+tagged-tlb", "tagged=on"),
+    ],
+)
+def test_small_spaces_are_protected_by_segments_and_switch_without_cr3(profile: str, options: str) -> None:
+    machine, outcome, said = boot(profile, small_image(options))
+    judge(outcome, said, 71)
+    assert kernel_word(machine, "trampoline_interrupted") > 0, "no tick fell into the trampoline"
+
+
+def test_ordinary_programs_run_with_small_spaces_on_as_without() -> None:
+    for programs, passes in (
+        (("test_signals", "test_signals partner"), 27),
+        (("test_sandbox a", "test_sandbox b"), 75),
+    ):
+        _, outcome, said = boot(PENTIUM4, image("small=on", *programs))
+        judge(outcome, said, passes)
+
+
+def test_a_small_space_needs_the_option() -> None:
+    bundle = load_bundle()
+    guest = load_image(
+        bundle[KERNEL],
+        name=KERNEL,
+        memory_bytes=MEMORY_BYTES,
+        append="",
+        modules=[Module("hello small", bundle["hello_small.elf"])],
+    )
+    _, outcome, said = boot(PENTIUM4, guest)
+    assert "module hello: no small address space: it needs small=on" in said
+    assert outcome.status == 127
+
+
+def test_there_are_sixteen_windows_and_a_new_directory_starts_without_old_entries() -> None:
+    bundle = load_bundle()
+    modules = [Module("hello small 0", bundle["hello_small.elf"])] * 17
+    modules += [Module("hello 0", bundle["hello.elf"])] * 3
+    guest = load_image(
+        bundle[KERNEL],
+        name=KERNEL,
+        memory_bytes=MEMORY_BYTES,
+        append="small=on tagged=on",
+        modules=modules,
+    )
+    _, outcome, said = boot(f"{PENTIUM4}+tagged-tlb", guest)
+    assert said.count("no small address space: all windows are taken") == 1
+    assert sorted(int(n) for n in re.findall(r"hello from process (\d+)", said)) == list(range(1, 20))
+    assert outcome.status == 127
+
+
+@pytest.mark.parametrize("flush", ["invlpg", "cr3"])
+def test_the_kernel_and_the_sandbox_work_with_a_tagged_tlb(flush: str) -> None:
+    for programs, passes in (
+        (("test_kernel", "test_kernel spinner"), 55),
+        (("test_sandbox a", "test_sandbox b"), 78),
+    ):
+        _, outcome, said = boot(f"{PENTIUM4}+tagged-tlb", image(f"tagged=on flush={flush}", *programs))
+        judge(outcome, said, passes)
 
 
 def test_two_runs_agree_bit_for_bit() -> None:

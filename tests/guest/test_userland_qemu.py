@@ -27,7 +27,9 @@ def build() -> Path:
 def boot(build: Path, options: str, *modules: str) -> str:
     """Run until the guest leaves by the debug exit; return what it wrote on the serial line."""
     # exit=unwaited: tests kill their partner and collect its status, which must not become the machine's.
-    images = [f"{build}/sandbox.elf sandbox"] + [f"{build}/{m.split()[0]}.elf {m}" for m in modules]
+    images = [f"{build}/sandbox.elf sandbox"] + [
+        f"{build}/{m}" if ".elf " in m else f"{build}/{m.split()[0]}.elf {m}" for m in modules
+    ]
     command = [QEMU or "", "-cpu", "pentium3", "-m", "64", "-kernel", f"{build}/kernel.elf"]
     command += [
         "-initrd",
@@ -80,6 +82,14 @@ def test_sandbox(build: Path, flush: str, entry: str) -> None:
     out = boot(build, f"flush={flush} entry={entry}", "test_sandbox a", "test_sandbox b")
     judge(out, 61 if flush == "none" else 78)
     assert ("STALE " in out) == (flush == "none")
+
+
+@pytest.mark.parametrize("entry", ["sysexit", "iret"])
+def test_small(build: Path, entry: str) -> None:
+    """Bases, switches and the trampoline. Not limits: TCG has none on data and stack accesses."""
+    small = "test_small_small.elf test_small"
+    modules = [f"{small} small main", f"{small} small peer", "test_small.elf test_small large"]
+    judge(boot(build, f"small=on entry={entry}", *modules), 49)
 
 
 def test_bench_uls_prints_complete_and_ordered_samples(build: Path) -> None:

@@ -7,6 +7,15 @@
 #define PAGE_SHIFT        12
 #define SUPERPAGE_SIZE    0x400000
 
+/*
+ * Small address spaces (small=on, small.c): windows of 4 MB, the same in every page directory.
+ *   0xBC000000 + 4 MB * n   window n        0xFFFFE000   the trampoline, one page, user read/execute
+ */
+#define SMALL_AREA_BASE   0xBC000000
+#define SMALL_WINDOW_SIZE 0x400000
+#define SMALL_WINDOWS     16
+#define TRAMPOLINE        0xFFFFE000
+
 /* Kernel stack and struct task share one 8 KB block, the task at the bottom: `current` is ESP with 13 bits cleared. */
 #define STACK_SIZE        8192
 
