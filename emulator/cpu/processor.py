@@ -8,7 +8,6 @@ run() --> engine --> page fault       -> deliver 14
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final
 
 from emulator.cpu.blocks import BlockStore
 from emulator.cpu.cpuid import cpuid
