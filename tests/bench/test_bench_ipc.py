@@ -164,9 +164,8 @@ def test_a_worker_with_other_images_is_refused(pool: Executor, monkeypatch: pyte
 
 
 def test_a_guest_that_cannot_measure_says_which_point_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = points.link_sandbox(
-        [Extension("null", points._bundle()["null.o"])], points._bundle()["runtime.o"]
-    )
+    bundle = points._bundle()
+    other = points.link_sandbox([Extension("null", bundle["null.o"])], bundle["runtime.o"])
     monkeypatch.setattr(points, "_sandbox", lambda: other.elf)
     with pytest.raises(BenchError, match=r"uls-sysexit-invlpg, 0 data and 0 code pages: .*error -2"):
         run_point(load_profile(P4), Task("uls-sysexit-invlpg", 0, 0, 1, "int80"))

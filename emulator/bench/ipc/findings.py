@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from emulator.bench.ipc.curves import DTLB_CAUSES, ITLB_CAUSES, SIDES, Curve, Curves, misses
+from emulator.bench.ipc.curves import DTLB_CAUSES, ITLB_CAUSES, SIDES, Curves, misses
 from emulator.bench.result import Row
 
 ULS: Final = "uls-sysexit-invlpg"
@@ -62,20 +62,28 @@ def _claim(curves: Curves) -> list[str]:
 
 
 def _course(curves: Curves, name: str, side: str) -> list[str]:
-    """Added cycles from the empty working set to the TLB's reach, and to the largest."""
+    """Added cycles from the empty working set to the largest that still fits, and to those beyond."""
     added = curves.curve(name, side, "added")
     if len(added) < 2 or 0 not in added:
         return []
-    reach = _reach(curves, side)
-    within = max(size for size in added if reach is None or size <= reach[0])
+    within = _fits(curves, name, side)
     start, top = added[0].median, added[within].median
     change = top - start
-    course = "level" if abs(change) < LEVEL * abs(start) else f"{'rises' if change > 0 else 'falls'}"
+    course = "level" if abs(change) < LEVEL * abs(start) else "rises" if change > 0 else "falls"
     slope = f", {change / within:.0f} cycles a page" if within and course != "level" else ""
     note = f"{name}, {side}: {course}, {start} added with no pages, {top} with {within}{slope}"
-    return [note + _beyond(added, within) + "."]
+    beyond = sorted(size for size in added if size > within)
+    if beyond:
+        ends = dict.fromkeys((beyond[0], beyond[-1]))
+        note += "; beyond the TLB " + ", ".join(f"{added[size].median} with {size}" for size in ends)
+    return [f"{note}."]
 
 
-def _beyond(added: Curve, within: int) -> str:
-    last = max(added)
-    return f"; {added[last].median} with {last}" if last > within else ""
+def _fits(curves: Curves, name: str, side: str) -> int:
+    """The greatest size that, with the mechanism's own pages, misses nothing by capacity; up to there all do."""
+    fits = 0
+    for size, row in sorted(curves.curve(name, side, "round_trip").items()):
+        if misses(row, ["dtlb_capacity" if side == "data" else "itlb_capacity"]):
+            break
+        fits = size
+    return fits
