@@ -78,8 +78,8 @@ class ConsoleLog:
             self._fail("the guest's report breaks off before BENCH-END")
         if not self.runs:
             self._fail("the guest reported no run")
-        announced = self.conditions.get("runs")
         for row, runs in self.runs.items():
+            announced = self.conditions.get(f"{row}.runs", self.conditions.get("runs"))
             if announced is not None and str(len(runs)) != announced:
                 self._fail(f"row {row} has {len(runs)} runs, {announced} were announced")
         return self.runs

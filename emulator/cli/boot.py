@@ -41,6 +41,7 @@ EPILOG = examples(
     "ringtoll boot kernel.elf --serial console.log --stats stats.json --max-cycles 5e9",
     "ringtoll boot vmlinuz --initrd initramfs.cpio --append 'console=ttyS0' --memory 128M",
     "ringtoll boot vmlinuz --initrd initramfs.cpio --symbols System.map --serial console.log --summary",
+    "ringtoll boot --manifest system.toml --trust developer.key.pub --trust-unsigned counter",
     "ringtoll boot code.bin --format flat --address 0x100000 --profile pentium3-katmai-550",
 ) + (
     "\n\nThe exit status is the guest's own (debug exit port 0xf4), or: "
@@ -108,8 +109,23 @@ def _open_stats(where: str | None) -> Iterator[TextIO | None]:
 
 def boot(
     image: Annotated[
-        str, typer.Argument(help="The guest: ELF or multiboot kernel, Linux bzImage, or flat binary.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="IMAGE", help="The guest: ELF or multiboot kernel, Linux bzImage, or flat binary."
+        ),
+    ] = None,
+    manifest: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.toml", help="In place of an image: programs and extensions to compose."),
+    ] = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY.pub", help="With --manifest: trust what this key signed; repeatable."),
+    ] = None,
+    trust_unsigned: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="With --manifest: load this extension unsigned; repeatable."),
+    ] = None,
     profile: Annotated[
         str, typer.Option(help="CPU profile: a name of `ringtoll profiles`, or a TOML file.")
     ] = DEFAULT_PROFILE,
@@ -179,23 +195,25 @@ def boot(
     """Run a guest image; its serial line is this terminal. Ctrl-C stops it and says what the run cost."""
     from emulator.machine import Machine
     from emulator.timing.profile import load_profile
-    from loader import load_image, load_module, load_symbols
+    from loader import load_symbols
 
     if stats == "-" and serial == "stdio":
         raise typer.BadParameter(
             "it would be mixed with the guest's output; say --serial FILE", param_hint="--stats -"
         )
     cpu = load_profile(profile)
-    modules = [load_module(*_split(text)) for text in module or []]
-    loaded = load_image(
-        image,
-        memory_bytes=memory,
-        append=append,
-        modules=modules,
-        initrd=initrd,
-        format=format.value,
-        address=address,
-    )
+    if manifest is not None:
+        others = [image, module, initrd, address, format.value if format.value != "auto" else None]
+        if any(value not in (None, []) for value in others):
+            rule = "it says what is booted: no IMAGE, --module, --initrd, --format or --address with it"
+            raise typer.BadParameter(rule, param_hint="--manifest")
+        loaded = _composed(manifest, trust or [], trust_unsigned or [], memory, append)
+    elif image is None:
+        raise typer.BadParameter("Missing argument: an image, or --manifest", param_hint="IMAGE")
+    elif trust or trust_unsigned:
+        raise typer.BadParameter("they go with --manifest", param_hint="--trust, --trust-unsigned")
+    else:
+        loaded = _loaded(image, module or [], initrd, memory, append, format, address)
     extra = [load_symbols(path, loaded.name) for path in symbols or []]
     for note in loaded.notes:
         say(note)
@@ -223,6 +241,38 @@ def boot(
         run.report(status, outcome, stats_file, summary if summary is not None else outcome.kind != "exit")
         out.check()
     raise typer.Exit(status)
+
+
+def _loaded(
+    image: str,
+    module: list[str],
+    initrd: str | None,
+    memory: int,
+    append: str,
+    format: ImageFormat,
+    address: int | None,
+) -> "Image":
+    from loader import load_image, load_module
+
+    return load_image(
+        image,
+        memory_bytes=memory,
+        append=append,
+        modules=[load_module(*_split(text)) for text in module],
+        initrd=initrd,
+        format=format.value,
+        address=address,
+    )
+
+
+def _composed(manifest: str, trust: list[str], unsigned: list[str], memory: int, append: str) -> "Image":
+    """Compose, and show who answers for each extension."""
+    from emulator.composition import Composer
+
+    composed = Composer(manifest, trust, unsigned).compose(memory, append)
+    for extension in composed.sandbox.extensions if composed.sandbox is not None else ():
+        say(f"extension {extension.name}: {extension.authorisation.by}")
+    return composed.image
 
 
 def _say_verification(result: "Verification") -> bool:

@@ -12,6 +12,7 @@ from emulator.exitstatus import ExitStatus
 KNOWN: dict[tuple[str, str], ExitStatus] = {
     ("loader.image", "ImageError"): ExitStatus.IMAGE_REFUSED,
     ("loader.sandbox_object", "SandboxError"): ExitStatus.IMAGE_REFUSED,
+    ("loader.signature", "BadKey"): ExitStatus.USAGE,
     ("emulator.timing.profile", "ProfileError"): ExitStatus.USAGE,
     ("emulator.devices.ide.disk", "DiskError"): ExitStatus.ERROR,
     ("emulator.machine", "MachineError"): ExitStatus.ERROR,

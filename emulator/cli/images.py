@@ -1,4 +1,7 @@
-"""`ringtoll images FILE`: what a file is, where it goes, how it starts, what it needs; nothing runs."""
+"""`ringtoll images FILE`: what a file is, where it goes, how it starts, what it needs; nothing runs.
+
+A file whose name ends with .toml is a manifest: `emulator/cli/manifests.py`.
+"""
 
 import hashlib
 import json
@@ -24,6 +27,7 @@ EPILOG = examples(
     "ringtoll images kernel.elf",
     "ringtoll images vmlinuz --json",
     "ringtoll images vmlinux --format linux",
+    "ringtoll images system.toml --trust developer.key.pub",
 )
 
 # What goes with each format: the options of `ringtoll boot`.
@@ -66,8 +70,21 @@ def images(
     address: Annotated[
         int | None, typer.Option(parser=parse_number, metavar="N", help="Load address of a flat binary.")
     ] = None,
+    trust: Annotated[
+        list[str] | None, typer.Option(metavar="KEY.pub", help="For a manifest, as for `boot`; repeatable.")
+    ] = None,
+    trust_unsigned: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="For a manifest, as for `boot`; repeatable.")
+    ] = None,
 ) -> None:
     """Say what a file is: format, segments, entry, what it needs, hashes. Nothing is run."""
+    if file.endswith(".toml"):
+        from emulator.cli.manifests import describe_manifest
+
+        describe_manifest(file, trust or [], trust_unsigned or [], as_json)
+        return
+    if trust or trust_unsigned:
+        raise typer.BadParameter("they go with a manifest", param_hint="--trust, --trust-unsigned")
     found = examine(file, format.value, address)
     if as_json:
         typer.echo(json.dumps(findings_json(found), indent=2))

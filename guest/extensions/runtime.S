@@ -25,4 +25,28 @@ uls_return_int80:
 	ud2
 	.size	uls_return_int80, . - uls_return_int80
 
+/*
+ * What `init` is of an extension with constructors: the linker's veneer comes here with EAX = a table of functions that
+ * ends with 0, the constructors in their order and then the extension's own init. Each is called with the event.
+ *      ESP -> return stub | event pointer
+ */
+	.globl	uls_init
+	.type	uls_init, @function
+uls_init:
+	pushl	%ebx
+	movl	%eax, %ebx
+	subl	$4, %esp                /* ESP + 4 is a multiple of 16 at each call's entry, as on ours */
+1:	movl	(%ebx), %eax
+	testl	%eax, %eax
+	jz	2f
+	addl	$4, %ebx
+	pushl	12(%esp)                /* the event, anew each time: a callee may change its argument */
+	call	*%eax
+	addl	$4, %esp
+	jmp	1b
+2:	addl	$4, %esp
+	popl	%ebx
+	ret
+	.size	uls_init, . - uls_init
+
 	.section .note.GNU-stack, "", @progbits

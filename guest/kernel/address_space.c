@@ -236,7 +236,7 @@ static bool copy_range(struct mm *to, struct mm *from, u32 start, u32 end)
 
 struct mm *mm_copy(struct mm *from)
 {
-	struct mm *mm = from->window ? 0 : mm_create();     /* a small space cannot fork: windows come from boot modules */
+	struct mm *mm = mm_create();
 	bool ok = mm != 0;
 	if (!mm)
 		return 0;
@@ -272,7 +272,7 @@ bool mm_unshare(struct mm *mm, u32 address)
 		frame = physical(page);
 	}
 	*pte = frame | PTE_P | PTE_W | PTE_U;
-	invlpg(mm->window + address);
+	invlpg(address);
 	return true;
 }
 

@@ -60,7 +60,7 @@
 
 /* ---- system calls ---- */
 
-/* EAX = number, arguments pushed right to left as cdecl wants them. Numbers: 0..255 Linux, 0x200..0x20f ULS. */
+/* EAX = number, arguments pushed right to left as cdecl wants them. Numbers: 0..255 Linux, 0x200..0x21f ULS. */
 .macro CALL_SYSTEM_CALL bad
 	cmpl $256, %eax
 	jae 8f
@@ -70,7 +70,7 @@
 	call *%eax
 	jmp 9f
 8:	subl $0x200, %eax
-	cmpl $16, %eax
+	cmpl $32, %eax
 	jae \bad
 	movl uls_call_table(,%eax,4), %eax
 	jmp 7b

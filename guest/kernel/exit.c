@@ -8,6 +8,7 @@
  *   from a boot module      never freed: pstat and waitpid find it to the end, and the machine's status is theirs
  */
 #include "file.h"
+#include "io_ports.h"
 #include "uls.h"
 
 static struct wait_queue exit_wait;
@@ -53,7 +54,7 @@ void reap_dead(void)
 	while (dead) {
 		struct task *t = dead;
 		dead = t->next_task;
-		free_pages(t, 1);
+		free_pages(t, STACK_ORDER);
 	}
 }
 
@@ -113,6 +114,7 @@ void do_exit(u32 code)
 		p->exit_code = code;
 	bool last = --p->threads == 0;
 	fpu_forget(t);
+	io_release(t);
 	if (t != p) {
 		release_memory(t);
 		p->utime += t->utime;

@@ -29,7 +29,7 @@ s32 extension_raise(struct extension *x, u32 source, u32 value)
 {
 	s32 result = 0;
 	u32 flags = irq_save();
-	if (x->state == ULS_STATE_FREE) {
+	if (x->state == ULS_STATE_FREE || x->state == ULS_STATE_UNLOADED) {
 		result = -EINVAL;
 	} else if (x->state == ULS_STATE_FAULTED) {
 		result = -EHOSTDOWN;
@@ -93,7 +93,7 @@ static struct task *credentials(void) { return process(); }
 static struct extension *owned(u32 id, s32 *error)
 {
 	struct extension *x = id < extension_count ? &extension[id] : 0;
-	*error = !x || x->state == ULS_STATE_FREE ? -EINVAL : x->owner != credentials() ? -EPERM : 0;
+	*error = !x || !x->owner ? -EINVAL : x->owner != credentials() ? -EPERM : 0;
 	return *error ? 0 : x;
 }
 
@@ -107,6 +107,8 @@ s32 sys_uls_register(u32 name_at, u32 flags)
 	struct extension *x = &extension[id];
 	if (flags)
 		return -EINVAL;
+	if (!extension_complete(x))
+		return -ENOENT;
 	if (x->owner && x->owner != credentials())
 		return -EBUSY;
 	if (x->state == ULS_STATE_RUNNING || x->state == ULS_STATE_BLOCKED || upcall_running)
@@ -174,6 +176,7 @@ s32 sys_uls_info(u32 id, u32 to)
 	struct uls_info info = x->info;
 	info.state = x->state;
 	info.queued = x->count;
+	info.authorisation = x->authorisation;
 	irq_restore(flags);
 	return copy_to_user(to, &info, sizeof(info));
 }
@@ -198,5 +201,5 @@ s32 sys_uls_lookup(u32 name_at)
 	s32 id = string_from_user(name, name_at, sizeof(name));
 	if (id >= 0)
 		id = extension_find(name);
-	return id >= 0 && extension[id].state == ULS_STATE_FREE ? -ENOENT : id;
+	return id >= 0 && !extension[id].owner ? -ENOENT : id;
 }

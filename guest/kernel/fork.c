@@ -1,12 +1,13 @@
 /*
  * fork.c - a second process, or a second thread of this one.
  *
- *   fork()    copies: memory (copy-on-write), the descriptor table, signal actions, limits, uid, registers
+ *   fork()    copies: memory (copy-on-write), the descriptor table, signal actions, limits, uid, ports, registers
  *   thread    shares memory, descriptors, signal actions; has a pid of its own (gettid) and the leader's as getpid
  *
  * The child returns from the same call with EAX = 0.
  */
 #include "file.h"
+#include "io_ports.h"
 #include "uls.h"
 
 #define THREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
@@ -70,11 +71,14 @@ s32 sys_clone(u32 flags, u32 stack)
 		return -EPERM;
 	if ((kind != 0 && kind != THREAD_FLAGS) || exit_signal >= ABI_NSIG)
 		return -EINVAL;
+	if (kind == 0 && current->mm->window)           /* its copy would need the same window */
+		return -ENOSYS;
 	struct task *t = task_alloc(current->name);
 	if (!t)
 		return -ENOMEM;
-	if (kind == 0 && !copy_process(t, exit_signal)) {
-		free_pages(t, 1);
+	if (!io_copy(t, current) || (kind == 0 && !copy_process(t, exit_signal))) {
+		io_release(t);
+		free_pages(t, STACK_ORDER);
 		return -ENOMEM;
 	}
 	if (kind)

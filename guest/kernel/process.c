@@ -17,8 +17,9 @@ struct task *task_alloc(const char *name)
 {
 	_Static_assert(offsetof(struct task, work) == TASK_WORK && offsetof(struct task, flags) == TASK_FLAGS, "layout.h");
 	_Static_assert(sizeof(struct task) < 2560, "leave room for the kernel stack");
+	_Static_assert(STACK_SIZE == PAGE_SIZE << STACK_ORDER, "layout.h");
 	reap_dead();
-	struct task *t = alloc_pages(1);
+	struct task *t = alloc_pages(STACK_ORDER);
 	if (!t)
 		return 0;
 	memset(t, 0, sizeof(*t));
@@ -149,8 +150,6 @@ void process_start(const struct module *m)
 	}
 
 	struct mm *mm = small ? small_mm_create(words[first]) : mm_create();
-	if (!mm && !small)
-		panic("out of memory");
 	if (!mm) {
 		bad_modules++;
 		return;

@@ -21,7 +21,6 @@
  * Only the protected page is invalidated: the public PDE never changes. Only the current page directory is changed:
  * nobody runs on another one before the sandbox closes again.
  */
-#include "elf.h"
 #include "uls.h"
 
 #define PDE_PUBLIC    (PTE_P | PTE_U | PTE_PS)
@@ -53,58 +52,6 @@ void __attribute__((noinline)) sandbox_close(void)
 	flush_protected();
 }
 
-static bool load_image(const struct module *m)
-{
-	const char *file = direct(m->start);
-	u32 count, entry, limit = ULS_PROTECTED_BASE + ULS_AREA_SIZE;
-	const struct elf_program *p = elf_segments(file, m->end - m->start, &count, &entry);
-	if (!p)
-		return false;
-	heap_start = ULS_PROTECTED_BASE;
-	for (; count; count--, p++) {
-		if (p->type != PT_LOAD || !p->memsz)
-			continue;
-		if (p->vaddr < ULS_PUBLIC_BASE || p->vaddr + p->memsz > limit ||
-		    (p->vaddr < ULS_PROTECTED_BASE && p->vaddr + p->memsz > ULS_PROTECTED_BASE))
-			return false;
-		memcpy(frames + (p->vaddr - ULS_PUBLIC_BASE), file + p->offset, p->filesz);
-		if (p->vaddr + p->memsz > heap_start)
-			heap_start = ALIGN_UP(p->vaddr + p->memsz, PAGE_SIZE);
-	}
-	return true;
-}
-
-static bool public_address(u32 a) { return a >= ULS_PUBLIC_BASE && a < ULS_PROTECTED_BASE; }
-
-/* Name, entry and stack of each extension, from the header at the start of the public area. */
-static bool read_header(void)
-{
-	const struct uls_header *h = (const void *)frames;
-	if (h->magic != ULS_MAGIC || h->version != ULS_VERSION || h->count > ULS_MAX_EXT)
-		return false;
-	sandbox_return_stub = options.entry == ULS_ENTRY_SYSEXIT ? h->return_sysenter : h->return_int80;
-	if (h->count && !public_address(sandbox_return_stub))
-		return false;
-	for (u32 i = 0; i < h->count; i++) {
-		const struct uls_entry *e = &h->ext[i];
-		struct extension *x = &extension[extension_count];
-		u32 size = ALIGN_UP(e->stack_size ? e->stack_size : 16384, PAGE_SIZE);
-		if (!public_address(e->entry) || (e->init && !public_address(e->init)) ||
-		    size > ULS_PROTECTED_BASE + ULS_AREA_SIZE - heap_start)
-			return false;
-		copy_string(x->name, e->name, sizeof(x->name));
-		x->entry = e->entry;
-		x->init = e->init;
-		x->stack_base = heap_start;
-		x->stack_size = size;
-		heap_start += size;
-		extension_count++;
-		printk("extension: %s, entry %08x, stack %08x..%08x\n", x->name, x->entry, x->stack_base,
-		       x->stack_base + size);
-	}
-	return true;
-}
-
 /* Before the first process: the template is copied into every page directory. */
 void sandbox_init(const struct module *m)
 {
@@ -119,7 +66,8 @@ void sandbox_init(const struct module *m)
 	template_pgd[PDX(ULS_PROTECTED_BASE)] = physical(frames + ULS_AREA_SIZE) | PDE_PROTECTED | global;
 	printk("sandbox: public %08x, protected %08x, frames %08x, PDEs %03x %03x\n", ULS_PUBLIC_BASE, ULS_PROTECTED_BASE,
 	       physical(frames), PDE_PUBLIC | global, PDE_PROTECTED | global);
-	if (m && (!load_image(m) || !read_header()))
+	heap_start = ULS_PROTECTED_BASE;
+	if (m && !sandbox_load_image(m, frames, &heap_start))
 		panic("sandbox image is not valid");
 	sandbox_heap_init(frames + ULS_AREA_SIZE, m ? heap_start : ULS_PROTECTED_BASE);
 }

@@ -5,6 +5,7 @@
  * runs; a bitmap finds it. SCHED_RR and SCHED_OTHER rotate when their slice is used up, SCHED_FIFO does not.
  * Ring 0 is not preempted: a switch happens in schedule(), called by a task that blocks or on the way to ring 3.
  */
+#include "io_ports.h"
 #include "uls.h"
 
 #define PRIORITIES 100
@@ -161,6 +162,7 @@ void schedule(void)
 	if (next->flags & TASK_SANDBOX_OPEN)
 		sandbox_open();
 	fpu_switch(next);
+	io_bitmap_switch(next);
 	set_kernel_stack(next->esp0);
 	switch_stack(&prev->esp, next->esp);
 }

@@ -4,10 +4,19 @@
  *   GDT   0x00 null        0x08 kernel code   0x10 kernel data   0x18 user code   0x20 user data   0x28 TSS
  *                          \--------------- order demanded by SYSENTER / SYSEXIT --------------/
  *
- * All code and data segments are flat, unless small=on (small.c): only pages protect. The one TSS is there for ESP0 alone, the stack the
- * processor loads when an interrupt comes in ring 3. SYSENTER_ESP points at that very field (entry.S).
+ * All code and data segments are flat, unless small=on (small.c): only pages protect. The one TSS is there for ESP0,
+ * the stack the processor loads when an interrupt comes in ring 3, and for the I/O bitmap. SYSENTER_ESP points at ESP0
+ * (entry.S).
+ *
+ *    TSS base +0    104 bytes as the processor defines them
+ *             +104  I/O bitmap of 65536 ports, all allowed | 0xff
+ *             +8297 I/O bitmap of 1024 ports               | 0xff   <- limit
+ *
+ * `iomap` selects one, or nothing if it is beyond the limit. The processor reads two bytes for a port, hence the byte of
+ * ones after each; the short bitmap is last so that ports it does not cover are beyond the limit: denied (SDM 1,
+ * I/O permission bit map).
  */
-#include "kernel.h"
+#include "io_ports.h"
 
 static u64 gdt[6];
 
@@ -17,8 +26,12 @@ static struct {
 		u32 link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags, eax, ecx, edx, ebx, esp, ebp, esi, edi;
 		u32 es, cs, ss, ds, fs, gs, ldt;
 		u16 trap, iomap;
-	} tss;
+		u8 all[0x10000 / 8], all_end;
+		u8 some[IO_PORTS / 8], some_end;
+	} __attribute__((packed)) tss;
 } block __attribute__((aligned(512)));
+
+#define TSS_SIZE (offsetof(__typeof__(block.tss), some_end) + 1)       /* in bytes; the last is `some_end` */
 
 struct gate { u16 offset_low, selector; u8 zero, type; u16 offset_high; };
 static struct gate idt[256];
@@ -44,6 +57,15 @@ static void set_gate(u32 vector, u32 handler, u8 type)
 	idt[vector] = (struct gate){ handler & 0xffff, SEL_KERNEL_CS, 0, type, (u16)(handler >> 16) };
 }
 
+u8 *const tss_io_bitmap = block.tss.some;
+
+void tss_io_select(enum io_map which)
+{
+	static const u16 base[] = { [IO_NONE] = TSS_SIZE, [IO_SOME] = offsetof(__typeof__(block.tss), some),
+				    [IO_ALL] = offsetof(__typeof__(block.tss), all) };
+	*(volatile u16 *)&block.tss.iomap = base[which];
+}
+
 void set_kernel_stack(u32 esp0) { *(volatile u32 *)&block.tss.esp0 = esp0; }
 
 void segment_init(void)
@@ -52,9 +74,10 @@ void segment_init(void)
 	gdt[2] = descriptor(0, 0xfffff, 0x93, 0xc);
 	gdt[3] = descriptor(0, 0xfffff, 0xfb, 0xc);
 	gdt[4] = descriptor(0, 0xfffff, 0xf3, 0xc);
-	gdt[5] = descriptor((u32)&block.tss, sizeof(block.tss) - 1, 0x89, 0);
+	gdt[5] = descriptor((u32)&block.tss, TSS_SIZE - 1, 0x89, 0);
 	block.tss.ss0 = SEL_KERNEL_DS;
-	block.tss.iomap = sizeof(block.tss);        /* beyond the limit: no port is allowed in ring 3 */
+	block.tss.all_end = block.tss.some_end = 0xff;
+	tss_io_select(IO_NONE);
 
 	struct table gdtr = { sizeof(gdt) - 1, gdt };
 	asm volatile("lgdt %0\n\t"

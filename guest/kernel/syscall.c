@@ -123,11 +123,11 @@ s32 sys_read(u32, u32, u32), sys_write(u32, u32, u32), sys_close(u32), sys_dup(u
 s32 sys_pipe(u32), sys_poll(u32, u32, s32);
 s32 sys_fork(void), sys_clone(u32, u32), sys_waitpid(s32, u32, u32);
 s32 sys_getpid(void), sys_gettid(void), sys_getppid(void), sys_getuid(void), sys_setuid(u32);
-s32 sys_ipc(u32, u32, u32, u32, u32);
+s32 sys_ipc(u32, u32, u32, u32, u32), sys_ioperm(u32, u32, u32), sys_iopl(u32);
 s32 sys_setrlimit(u32, u32), sys_getrlimit(u32, u32);
 s32 sys_uls_register(u32, u32), sys_uls_bind(u32, u32, u32), sys_uls_post(u32, u32), sys_uls_info(u32, u32);
 s32 sys_uls_bench(u32, u32, u32, u32), sys_uls_shm(u32, u32), sys_uls_return(void), sys_uls_unregister(u32);
-s32 sys_uls_lookup(u32);
+s32 sys_uls_lookup(u32), sys_uls_load(u32), sys_uls_unload(u32);
 
 /* Called from entry.S with six arguments; each function takes as many as it wants. */
 const void *const linux_call_table[256] = {
@@ -156,6 +156,8 @@ const void *const linux_call_table[256] = {
 	[SYS_getrlimit] = sys_getrlimit,
 	[SYS_sigsuspend] = sys_sigsuspend,
 	[SYS_munmap] = sys_munmap,
+	[SYS_ioperm] = sys_ioperm,
+	[SYS_iopl] = sys_iopl,
 	[SYS_ipc] = sys_ipc,
 	[SYS_sigreturn] = sys_sigreturn,
 	[SYS_sigprocmask] = sys_sigprocmask,
@@ -171,7 +173,7 @@ const void *const linux_call_table[256] = {
 	[SYS_mmap2] = sys_mmap2,
 };
 
-const void *const uls_call_table[16] = {
+const void *const uls_call_table[32] = {
 	[SYS_uls_register - 0x200] = sys_uls_register,
 	[SYS_uls_bind - 0x200] = sys_uls_bind,
 	[SYS_uls_post - 0x200] = sys_uls_post,
@@ -184,4 +186,6 @@ const void *const uls_call_table[16] = {
 	[SYS_uls_pstat - 0x200] = sys_uls_pstat,
 	[SYS_uls_timeslice - 0x200] = sys_uls_timeslice,
 	[SYS_uls_sysinfo - 0x200] = sys_uls_sysinfo,
+	[SYS_uls_load - 0x200] = sys_uls_load,
+	[SYS_uls_unload - 0x200] = sys_uls_unload,
 };

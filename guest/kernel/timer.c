@@ -29,7 +29,7 @@ void timer_interrupt(const struct pt_regs *regs)
 		current->utime++;
 	else
 		current->stime++;
-	if (current->ext || current->pid)
+	if (current->ext ? current->ext->owner != 0 : current->pid != 0)
 		limit_tick(process());
 	sleep_tick();
 	extension_tick();

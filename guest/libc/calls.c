@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/io.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
@@ -50,6 +51,8 @@ int getuid(void) { return CALL(SYS_getuid, 0, 0, 0, 0); }
 int setuid(int uid) { return CALL(SYS_setuid, uid, 0, 0, 0); }
 int setrlimit(int resource, const struct rlimit *limit) { return CALL(SYS_setrlimit, resource, limit, 0, 0); }
 int getrlimit(int resource, struct rlimit *limit) { return CALL(SYS_getrlimit, resource, limit, 0, 0); }
+int ioperm(unsigned long port, unsigned long count, int on) { return CALL(SYS_ioperm, port, count, on, 0); }
+int iopl(int level) { return CALL(SYS_iopl, level, 0, 0, 0); }
 int pause(void) { return CALL(SYS_pause, 0, 0, 0, 0); }
 int kill(int pid, int sig) { return CALL(SYS_kill, pid, sig, 0, 0); }
 int raise(int sig) { return kill(getpid(), sig); }

@@ -9,6 +9,7 @@
  * Ringtoll only. All else, bases included, holds on both.
  */
 #include <check.h>
+#include <cpu.h>
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -263,10 +264,12 @@ static int ping(enum partner whom, const char *name)
 {
 	struct uls_sysinfo before, after;
 	char line[64];
+	uint64_t time = 0;
 	int wrong = 0;
 
 	for (int warm = 0; warm < 2; warm++) {
 		before = sysinfo();
+		time = rdtsc();
 		for (uint32_t i = 0; i < ROUNDS; i++) {
 			shared->ping = i;
 			shared->turn = whom;
@@ -274,14 +277,15 @@ static int ping(enum partner whom, const char *name)
 				sched_yield();
 			wrong += shared->pong != i + 1;
 		}
+		time = rdtsc() - time;
 		after = sysinfo();
 	}
 	snprintf(line, sizeof line, "%s.answers", name);
 	check_equal(line, wrong, 0);
 	snprintf(line, sizeof line, "%s.switches", name);
 	check(line, after.switches - before.switches >= 2 * ROUNDS, "%u", after.switches - before.switches);
-	printf("%s: %u switches, %u CR3 writes\n", name, after.switches - before.switches,
-	       after.cr3_writes - before.cr3_writes);
+	printf("%s: %u switches, %u CR3 writes, %u cycles a round trip\n", name, after.switches - before.switches,
+	       after.cr3_writes - before.cr3_writes, (uint32_t)time / ROUNDS);
 	return (int)(after.cr3_writes - before.cr3_writes);
 }
 

@@ -44,10 +44,14 @@ def test_header() -> None:
     image = link(simple(), simple(), stack_size=8192)
     symbols = image.symbols
     header = next(s for s in image.segments if s.address == 0x40000000).data
-    expected = (0x58534C55, 1, 2, symbols["uls_return_sysenter"], symbols["uls_return_int80"])
+    expected = (0x58534C55, 2, 2, symbols["uls_return_sysenter"], symbols["uls_return_int80"])
     assert struct.unpack_from("<5I", header) == expected
-    entry = (b"ext1".ljust(24, b"\0"), symbols["ext1:handler"], 8192, 0, 0)
-    assert struct.unpack_from("<24s4I", header, 20 + 40) == entry
+    assert header[20:84] == bytes(64)  # nobody asked for a seal
+    text, data = image.extensions[1].segments
+    areas = (text.address, text.size, data.address, data.size)
+    entry = (b"ext1".ljust(24, b"\0"), symbols["ext1:handler"], 8192, 0, 0, *areas, 0, 0)
+    assert struct.unpack_from("<24s10I", header, 84 + 128) == entry
+    assert len(header) == 84 + 2 * 128
 
 
 def test_init_is_entered_in_the_header() -> None:
@@ -104,6 +108,24 @@ def test_reference_to_another_extension() -> None:
         simple(Sym("service", 2, 0, kind=o.OBJECT)),
     )
     assert word(image, image.extensions[0].entry) == image.symbols["ext1:service"]
+    assert [x.needs for x in image.extensions] == [("ext1",), ()]
+    assert struct.unpack_from("<I", image.segments[0].data, 84 + 56)[0] == 1 << 1
+
+
+def test_symbols_of_the_libc_win_over_those_of_extensions_and_lose_to_the_runtime() -> None:
+    libc = make(
+        [Sec(".text", A | X, o.RET), Sec(".data", A | W, b"heap")],
+        [Sym("malloc", 1), Sym("shared", 1, 12)],
+    )
+    user = simple(Sym("malloc", 0), Sym("shared", 0), text=bytes(16), rel=[(0, 1, 2), (4, 1, 3)])
+    image = link_sandbox([Extension("a", user), Extension("b", simple(Sym("malloc", 1)))], RUNTIME, libc)
+    entry = image.extensions[0].entry
+    assert [word(image, entry), word(image, entry + 4)] == [
+        image.symbols["libc:malloc"],
+        image.symbols["shared"],
+    ]
+    assert image.extensions[0].needs == ()
+    assert {".text.libc", ".data.libc"} <= {s.name for s in image.segments}
 
 
 def test_absolute_common_and_weak_symbols() -> None:
@@ -135,7 +157,7 @@ DEBUG_REFERENCE = make(
         ("truncated ELF header", simple()[:40]),
         ("32-bit", make([], [], elf_class=2)),
         ("not for i386", make([], [], machine=62)),
-        ("not a relocatable", make([], [], e_type=2)),
+        ("not a relocatable", make([], [], e_type=4)),
         ("truncated", simple()[:-10]),
         ("truncated: section '.text'", make([Sec(".text", A | X, o.RET, size=1 << 20)], [Sym("handler", 1)])),
         ("both writable and executable", make([Sec(".text", A | X | W, o.RET)], [Sym("handler", 1)])),
@@ -151,7 +173,8 @@ DEBUG_REFERENCE = make(
         ("lies outside section", simple(Sym("far", 2, 0x1000))),
         ("that does not exist", simple(Sym("far", 77))),
         ("thread-local", make([Sec(".tdata", A | W | 0x400, b"TTTT")], [])),
-        ("unsupported type", make([Sec(".init_array", A | W, bytes(4), kind=14)], [])),
+        ("unsupported type", make([Sec(".remark", A, bytes(4), kind=7)], [])),
+        ("holds destructors", make([Sec(".fini_array", A | W, bytes(4), kind=15)], [])),
         ("alignment", make([Sec(".data", A | W, bytes(4), align=3)], [])),
         ("not RELA", make([Sec(".text", A | X, o.RET, rel=[(0, 1, 1)] * 3, rel_kind=o.RELA)], [])),
         ("protected area overflow", make([Sec(".bss", A | W, kind=NOBITS, size=0xFFFFFFF0)], [])),
@@ -181,7 +204,7 @@ def test_local_and_hidden_symbols_are_nobody_elses() -> None:
     refused("undefined symbol 'service'", user, simple(Sym("service", 1, other=2)))
 
 
-@pytest.mark.parametrize("name", ["", "a" * 24, "uls", "a b", "a:b", "ä"])
+@pytest.mark.parametrize("name", ["", "a" * 24, "uls", "libc", "a b", "a:b", "ä"])
 def test_bad_names(name: str) -> None:
     with pytest.raises(SandboxError, match="name"):
         link_sandbox([Extension(name, simple())], RUNTIME)

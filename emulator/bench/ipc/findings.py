@@ -80,7 +80,7 @@ def _course(curves: Curves, name: str, side: str) -> list[str]:
 
 
 def _fits(curves: Curves, name: str, side: str) -> int:
-    """The greatest size that, with the mechanism's own pages, misses nothing by capacity; up to there all do."""
+    """The greatest size that, with the mechanism's own pages, misses nothing by capacity."""
     fits = 0
     for size, row in sorted(curves.curve(name, side, "round_trip").items()):
         if misses(row, ["dtlb_capacity" if side == "data" else "itlb_capacity"]):

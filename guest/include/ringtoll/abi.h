@@ -9,7 +9,8 @@
  *   0xFFFFFFFF +---------------------------+
  *              | kernel: direct map of RAM |  supervisor, global 4 MB pages
  *   0xC0000000 +---------------------------+
- *              | stack (grows down)        |  top at 0xC0000000
+ *              | stack (grows down)        |  top at 0xC0000000; small=on: at 0xBC000000, and above it:
+ *              |                           |  16 windows of 4 MB, each a small address space (kernel/small.c)
  *              |  ...                      |
  *              | mmap2, ULS_SHM (upwards)  |  from 0x60000000
  *   0x60000000 +---------------------------+
@@ -21,6 +22,10 @@
  *              | heap (brk)                |
  *              | program: text, data, bss  |
  *   0x08048000 +---------------------------+
+ *
+ *   A process in a small address space (`small` in its module string, linked by program_small.ld) sees 4 MB: program
+ *   from 0x1000, heap, mmap2 from 0x200000, stack of 128 KB with its top at 0x400000. It has no fork (-ENOSYS). Under
+ *   small=on every process has a segment limit at the end of its space: accesses beyond it are #GP or #SS, not #PF.
  *
  * Entering the kernel
  *
@@ -72,7 +77,7 @@
 #define SYS_getrlimit          76
 #define SYS_munmap             91    /* (address, length) */
 #define SYS_ioperm            101    /* (port, count, on): uid 0; ports below 0x400, the TSS's I/O bitmap */
-#define SYS_iopl              110    /* (level): uid 0 */
+#define SYS_iopl              110    /* (level): uid 0. 3 = all ports, by the bitmap: CLI and STI stay forbidden */
 #define SYS_ipc               117    /* (IPC_x, first, second, third, pointer, 0): System V shared memory */
 #define SYS_sigreturn         119
 #define SYS_clone             120    /* (flags, stack, 0, 0, 0): CLONE_VM|FS|FILES|SIGHAND|THREAD makes a thread; 0 or a
@@ -252,7 +257,8 @@
 #define ULS_PROTECTED_BASE  0x40400000
 #define ULS_AREA_SIZE       0x00400000
 #define ULS_MAGIC           0x58534c55   /* "ULSX", first word of the public area */
-#define ULS_VERSION         1
+#define ULS_VERSION         2
+#define ULS_SEAL_SIZE       64           /* Ed25519 */
 #define ULS_NAME_LEN        24
 #define ULS_MAX_EXT         16
 #define ULS_QUEUE_LEN       32           /* events waiting per extension */
@@ -341,8 +347,15 @@ struct uls_entry {
 	char    name[ULS_NAME_LEN];          /* zero terminated */
 	abi_u32 entry;                       /* void handler(const struct uls_event *event), in the public area */
 	abi_u32 stack_size;
-	abi_u32 init;                        /* 0, or same signature: run as an upcall by SYS_uls_register */
+	abi_u32 init;                        /* 0, or same signature: run as an upcall by SYS_uls_register. Of an extension
+	                                        with constructors, a veneer that calls them first */
 	abi_u32 flags;                       /* 0 */
+	abi_u32 text, text_size;             /* its part of the public area, whole PT_LOADs ... */
+	abi_u32 data, data_size;             /* ... and of the protected one; 0, 0 if it has none */
+	abi_u32 needs;                       /* bit i: uses symbols of ext[i], which must stay loaded as long */
+	abi_u32 authorisation;               /* ULS_AUTHORISATION_x that the host has found */
+	abi_u8  seal[ULS_SEAL_SIZE];         /* of SIGNED: Ed25519 over "uls ext" NUL, this entry up to here, and each of its
+	                                        PT_LOADs: p_vaddr, p_filesz, p_memsz, p_flags, the bytes in the file */
 };
 
 struct uls_header {
@@ -350,6 +363,8 @@ struct uls_header {
 	abi_u32 return_sysenter;             /* stub a handler returns to with entry=sysexit: EAX = SYS_uls_return,
 	                                        ECX = ESP, EDX = anything, SYSENTER */
 	abi_u32 return_int80;                /* the same with entry=iret: EAX = SYS_uls_return, INT 0x80 */
+	abi_u8  seal[ULS_SEAL_SIZE];         /* over "uls base", the five words before, ext[], and as above each PT_LOAD that
+	                                        is no extension's but for the first, which holds this header alone */
 	struct uls_entry ext[];
 };
 

@@ -20,6 +20,18 @@ struct counter_record {
 	abi_u32 values[COUNTER_VALUES];     /* of the first events */
 };
 
+/*
+ * builder: has two constructors, and `init`; an event's value is an address to which the order of their calls is copied.
+ * borrower: the same by builder's own function, which it calls as its own.
+ */
+#define BUILDER_CALLS 8
+
+struct builder_record { abi_u32 calls, order[BUILDER_CALLS]; };
+
+#define BUILDER_FIRST  101              /* the constructors' priorities */
+#define BUILDER_SECOND 200
+#define BUILDER_INIT   1
+
 /* toucher: the event's value chooses the offence. */
 #define TOUCH_NOTHING       0
 #define TOUCH_READ_KERNEL   1

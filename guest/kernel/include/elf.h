@@ -16,6 +16,7 @@ struct elf_program { u32 type, offset, vaddr, paddr, filesz, memsz, flags, align
 #define ET_EXEC  2
 #define EM_386   3
 #define PT_LOAD  1
+#define PF_EXEC  1u
 #define PF_WRITE 2u
 
 const struct elf_program *elf_segments(const void *file, u32 size, u32 *count, u32 *entry);

@@ -60,11 +60,17 @@ struct boot_info {
 	u32 reserved_end;                  /* end of kernel, modules and multiboot data */
 	u32 module_count;
 	struct module module[MAX_MODULES];
-	char cmdline[256];
+	char cmdline[1024];
 };
 extern struct boot_info boot;
 void multiboot_read(u32 magic, u32 info);
-struct options { u32 flush, entry, budget; bool bench, unwaited, global, small, tagged; };
+struct options {
+	u32 flush, entry, budget;
+	bool bench, unwaited, global, small, tagged;
+	bool sealed;                       /* uls_key= is given: extensions are loaded as `key` and `trust` allow */
+	u8 key[32];
+	const char *trust;                 /* uls_trust=, the names */
+};
 extern struct options options;
 void cmdline_parse(char *line);
 void small_option(const char *word);       /* small.c: small=, tagged= */

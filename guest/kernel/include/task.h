@@ -69,6 +69,7 @@ struct task {
 
 	struct files *files;               /* 0 in an extension: current_files() */
 	struct file *inside;               /* the call that it is in holds this one */
+	struct io_bitmap *io;              /* ports that it may use, or 0 */
 
 	struct fxsave fpu;
 };

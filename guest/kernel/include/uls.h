@@ -17,6 +17,9 @@ struct extension {
 	u32 period, countdown;             /* timer source, ticks */
 	u32 used;                          /* ticks of the budget used by this upcall */
 	bool over_budget;
+	u32 needs;                         /* bit i: uses symbols of extension i */
+	u32 authorisation;                 /* ULS_AUTHORISATION_x: what this kernel has checked */
+	u32 loaded_state;                  /* of an unloaded one: ULS_STATE_FREE, or ULS_STATE_REVOKED, which loading keeps */
 	struct queued_event queue[ULS_QUEUE_LEN];
 	u32 head, count;
 	struct uls_info info;
@@ -43,6 +46,14 @@ u32  sandbox_alloc(u32 pages, u8 who);         /* zeroed; address in the protect
 u32  sandbox_free(u32 address, u32 pages, u8 who);
 u32  sandbox_free_all(u8 who);
 u32  sandbox_physical(u32 address);
+
+/* sandbox_load.c */
+bool sandbox_load_image(const struct module *m, char *frames, u32 *heap_start);
+bool extension_complete(const struct extension *x);
+
+/* ed25519.zig: 7 KB of stack, and longer than a tick */
+struct piece { const void *at; u32 size; };
+bool ed25519_verify(const u8 key[32], const u8 signature[64], const struct piece *piece, u32 count);
 
 /* extension.c */
 extern struct extension extension[ULS_MAX_EXT];

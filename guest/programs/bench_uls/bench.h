@@ -14,6 +14,7 @@ struct sample { uint64_t t[4]; };
 struct row {
 	const char *name;
 	int paired;
+	int runs;
 	struct sample *samples;     /* `runs` of them */
 	long error;                 /* not 0: a call failed, so the samples mean nothing */
 };
@@ -40,5 +41,6 @@ struct working_set working_set(void);
 void find_working_set(void);
 void measure_upcalls(int id);
 void measure_signals(struct rendezvous *r);
+void measure_loading(void);
 int receive(struct rendezvous *r);
 #endif

@@ -7,7 +7,7 @@
  * Nothing is printed before everything is measured, because output would put the console driver's code and data
  * into the caches and TLBs being measured. Lines:
  *
- *     BENCH-BEGIN uls runs=N dpages=D cpages=C
+ *     BENCH-BEGIN uls runs=N dpages=D cpages=C row.runs=M ...     M: of a row that has not N
  *     BENCH row i t0 t1                 cost = t1 - t0
  *     BENCH row i t1 t2 t0 t1           cost = (t2 - t1) - (t1 - t0): paired, see upcalls.c
  *     BENCH-SKIP row reason
@@ -43,6 +43,7 @@ struct row *new_row(const char *name, int paired)
 
 	r->name = name;
 	r->paired = paired;
+	r->runs = runs;
 	r->samples = calloc(runs, sizeof *r->samples);     /* touches every page now and not while measuring */
 	if (!r->samples) {
 		printf("BENCH-SKIP %s no memory\n", name);
@@ -99,13 +100,17 @@ void find_working_set(void)
 
 static void print(void)
 {
-	printf("BENCH-BEGIN uls runs=%d dpages=%u cpages=%u\n", runs, dpages, cpages);
+	printf("BENCH-BEGIN uls runs=%d dpages=%u cpages=%u", runs, dpages, cpages);
+	for (struct row *r = rows; r < rows + nrows; r++)
+		if (r->runs != runs)
+			printf(" %s.runs=%d", r->name, r->runs);
+	printf("\n");
 	if (assumed)
 		printf("BENCH-NOTE no TLB descriptors in CPUID leaf 2: assumed 32 and 64 entries\n");
 	for (struct row *r = rows; r < rows + nrows; r++) {
 		if (r->error)
 			printf("BENCH-SKIP %s error %ld\n", r->name, r->error);
-		for (int i = 0; i < runs && !r->error; i++) {
+		for (int i = 0; i < r->runs && !r->error; i++) {
 			const uint64_t *t = r->samples[i].t;
 
 			if (r->paired)
@@ -145,6 +150,7 @@ int main(int argc, char **argv)
 		else if (!strncmp(argv[i], "cpages=", 7))
 			cpages = number(argv[i] + 7, 0, MAX_PAGES);
 	}
+	measure_loading();     /* before `null` has an owner */
 	id = uls_register("null");
 	if (id >= 0)
 		measure_upcalls(id);
