@@ -56,7 +56,9 @@ def ipc(
     ] = None,
     runs: Annotated[int, typer.Option(min=1, max=2000, help="Round trips measured at each point.")] = 10,
     syscall: Annotated[Syscall, typer.Option(help="How client and server enter the kernel.")] = Syscall.int80,
-    quick: Annotated[bool, typer.Option(help="Three sizes only: empty, within and beyond the TLBs.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Three sizes only: empty, within and beyond the TLBs.")
+    ] = False,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes; as many as processors if not given.")
     ] = None,
