@@ -8,6 +8,8 @@
     images/kernel.elf    the mini kernel, multiboot 1
     images/NAME.elf      programs
     images/NAME.o        extensions, linked into one sandbox image when they are needed
+    images/runtime.o     what every sandbox image has: return stubs
+    images/libc_sandbox.o    and the libc of extensions
 """
 
 import hashlib
@@ -19,6 +21,7 @@ from emulator.exitstatus import ExitStatus
 MANIFEST = "MANIFEST"
 KERNEL = "kernel.elf"
 RUNTIME = "runtime.o"
+LIBC = "libc_sandbox.o"
 
 
 class BundleError(Exception):
@@ -41,8 +44,13 @@ class Bundle:
 
     @property
     def extensions(self) -> list[str]:
-        """The names of all extensions, sorted; the runtime is none."""
-        return sorted(name[:-2] for name in self.files if name.endswith(".o") and name != RUNTIME)
+        """The names of all extensions, sorted; the runtime and the libc are none."""
+        return sorted(n[:-2] for n in self.files if n.endswith(".o") and n not in (RUNTIME, LIBC))
+
+    @property
+    def libc(self) -> bytes | None:
+        """The libc of extensions, if this build has one."""
+        return self.files.get(LIBC)
 
 
 def load_bundle() -> Bundle:

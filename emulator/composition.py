@@ -19,7 +19,6 @@ from loader.sandbox import Extension, SandboxImage, link_sandbox
 from loader.sandbox_seal import Sealer
 from loader.signature import LONGEST, SUFFIX, load_public, load_seed
 
-LIBC = "libc_sandbox.o"
 LONGEST_COMMAND_LINE = 1023  # boot_info.cmdline
 MOST_MODULES = 32  # MAX_MODULES
 
@@ -104,8 +103,7 @@ class Composer:
         sealer = None
         if options.seal:
             sealer = Sealer(load_seed(options.seal, _small(self.folder / options.seal)))
-        libc = self.bundle.files.get(LIBC)
-        sandbox = link_sandbox(extensions, self.bundle[RUNTIME], libc, sealer)
+        sandbox = link_sandbox(extensions, self.bundle[RUNTIME], self.bundle.libc, sealer)
         return sandbox, {e.name: hashlib.sha256(e.object).hexdigest() for e in extensions}
 
     def _extension(self, entry: ExtensionEntry, authorities: Sequence[Authority]) -> Extension:

@@ -29,12 +29,14 @@ U_LIBC     = crt0.S start.c syscall.S cpu.S calls.c errno.c thread.c clone.S str
 U_SOURCES  = $(wildcard programs/$(1).c programs/$(1)/*.c programs/$(1)/*.S)
 U_PROGRAMS = $(patsubst programs/%.c,%,$(wildcard programs/*.c)) \
              $(patsubst programs/%/,%,$(sort $(dir $(wildcard programs/*/*.c))))
+# Programs that are also linked for the window of a small address space, as NAME_small.elf.
+U_SMALL    = hello test_small bench_ipc
 U_EXTS     = $(basename $(notdir $(wildcard extensions/*.c)))
 U_HEADERS  = $(wildcard libc/*.h libc/include/*.h libc/include/sys/*.h include/ringtoll/*.h programs/*/*.h testing/*.h)
 
 U_TESTING  = $(patsubst %,$(BUILD)/%.o,$(sort $(wildcard testing/*.c testing/*.S)))
 U_LIBC_O   = $(patsubst %,$(BUILD)/libc/%.o,$(U_LIBC))
-U_ELFS     = $(patsubst %,$(BUILD)/%.elf,$(U_PROGRAMS))
+U_ELFS     = $(patsubst %,$(BUILD)/%.elf,$(U_PROGRAMS)) $(patsubst %,$(BUILD)/%_small.elf,$(U_SMALL))
 U_EXT_O    = $(patsubst %,$(BUILD)/%.o,$(U_EXTS) runtime)
 
 .PHONY: all userland
@@ -49,6 +51,8 @@ $(BUILD)/programs/%.o: programs/% $(U_HEADERS) userland.mk
 	@mkdir -p $(@D)
 	$(Q)$(call say,CC)$(ZIG) cc $(U_FLAGS) -c $< -o $@
 
+$(BUILD)/programs/bench_ipc/pages.S.o: programs/bench_uls/pages.S
+
 $(BUILD)/testing/%.o: testing/% $(U_HEADERS) userland.mk
 	@mkdir -p $(@D)
 	$(Q)$(call say,CC)$(ZIG) cc $(U_FLAGS) -c $< -o $@
@@ -58,12 +62,14 @@ $(BUILD)/testing.a: $(U_TESTING)
 	$(Q)rm -f $@
 	$(Q)$(call say,AR)$(ZIG) ar rcsD $@ $^
 
+# $(1): the program, $(2): nothing, or _small for the other linker script.
 define U_PROGRAM
-$(BUILD)/$(1).elf: $(patsubst programs/%,$(BUILD)/programs/%.o,$(sort $(call U_SOURCES,$(1)))) $(U_LIBC_O) $(BUILD)/testing.a libc/program.ld
-	$$(Q)$$(call say,LD)$$(ZIG) cc $$(GUEST_TARGET) -nostdlib -static -fno-pie -Wl,-T,libc/program.ld \
+$(BUILD)/$(1)$(2).elf: $(patsubst programs/%,$(BUILD)/programs/%.o,$(sort $(call U_SOURCES,$(1)))) $(U_LIBC_O) $(BUILD)/testing.a libc/program$(2).ld
+	$$(Q)$$(call say,LD)$$(ZIG) cc $$(GUEST_TARGET) -nostdlib -static -fno-pie -Wl,-T,libc/program$(2).ld \
 		-Wl,--build-id=none,--no-eh-frame-hdr -o $$@ $$(filter %.o %.a,$$^)
 endef
-$(foreach p,$(U_PROGRAMS),$(eval $(call U_PROGRAM,$(p))))
+$(foreach p,$(U_PROGRAMS),$(eval $(call U_PROGRAM,$(p),)))
+$(foreach p,$(U_SMALL),$(eval $(call U_PROGRAM,$(p),_small)))
 
 $(BUILD)/extensions/%.o: extensions/% $(U_HEADERS) userland.mk
 	@mkdir -p $(@D)

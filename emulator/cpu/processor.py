@@ -8,7 +8,6 @@ run() --> engine --> page fault       -> deliver 14
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final
 
 from emulator.cpu.blocks import BlockStore
 from emulator.cpu.cpuid import cpuid
@@ -17,6 +16,7 @@ from emulator.cpu.delivery import Delivery
 from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
 from emulator.cpu.events import Events
 from emulator.cpu.exceptions import (
+    GP,
     PF,
     Fault,
     FaultRecord,
@@ -49,8 +49,6 @@ from emulator.timing.system_access import (
     system_read,
     system_write,
 )
-
-GP: Final = 13
 
 
 class Stop(Enum):
@@ -251,6 +249,9 @@ class Processor(Events):
         s = self.state
         if s.fault_kind != FETCH:  # a fetch faults before its block is charged
             self.blocks.unretire(self.registers.linear_eip)
+        elif (self.engine.fault_address - self.registers.base(CS)) & 0xFFFFFFFF > self.registers.limit(CS):
+            self._deliver(GP, 0, self.costs.exception_entry)  # the limit comes before the page
+            return
         self.registers.set_control(2, self.engine.fault_address)
         self._count("page_faults")
         self._deliver(PF, s.fault_error, self.costs.exception_entry)

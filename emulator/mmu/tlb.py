@@ -19,6 +19,8 @@ import numpy as np
 from emulator.compiled import Word, compiled
 from emulator.mmu.walk import RIGHT_BIG, RIGHT_GLOBAL
 
+TAGS: Final = 16  # page directories that a tagged TLB tells apart
+PARKED: Final = 32  # bits of a tag word below the slot of a parked entry
 ARRAY_SIZE: Final = 128  # room of one array in the state record
 
 DATA: Final = 0
@@ -77,11 +79,12 @@ def frame_of(s: Any, entry: Word, page: Word) -> Word:
 
 
 @compiled
-def reason(s: Any, side: Word, page: Word, big: bool) -> Any:
-    """Why `page` isn't in the TLB of this side."""
-    if big:
-        return np.int64(s.why_4m[side, page >> 10])
-    return np.int64(s.why_4k[side, page])
+def reason(s: Any, side: Word, page: Word, rights: Word) -> Any:
+    """Why `page`, to be held with these rights, isn't in the TLB of this side."""
+    slot = 0 if rights & RIGHT_GLOBAL else s.slot
+    if rights & RIGHT_BIG:
+        return np.int64(s.why_4m[slot, side, page >> 10])
+    return np.int64(s.why_4k[slot, side, page])
 
 
 @compiled
@@ -107,16 +110,17 @@ def insert(s: Any, side: Word, page: Word, entry: Word, translation: Word) -> No
     s.tick += 1
     s.tlb_age[entry] = s.tick
     s.tlb_rights[entry] = rights
+    slot = 0 if rights & RIGHT_GLOBAL else s.slot
     if rights & RIGHT_BIG:
         s.tlb_tag[entry] = page >> 10 | BIG_TAG
         s.tlb_frame[entry] = translation & 0xFFC00
         s.hint_4m[side, page >> 10 & 63] = entry
-        s.why_4m[side, page >> 10] = WHY_CAPACITY  # unless a flush says otherwise
+        s.why_4m[slot, side, page >> 10] = WHY_CAPACITY  # unless a flush says otherwise
     else:
         s.tlb_tag[entry] = page
         s.tlb_frame[entry] = translation & 0xFFFFF
         s.hint_4k[side, page & 255] = entry
-        s.why_4k[side, page] = WHY_CAPACITY
+        s.why_4k[slot, side, page] = WHY_CAPACITY
 
 
 @compiled
@@ -125,10 +129,13 @@ def drop(s: Any, side: Word, entry: Word, why: Word) -> None:
     tag = s.tlb_tag[entry]
     if tag < 0:
         return
+    slot = tag >> PARKED
+    if slot == 0 and not s.tlb_rights[entry] & RIGHT_GLOBAL:
+        slot = s.slot
     if tag & BIG_TAG:
-        s.why_4m[side, tag & 0x3FF] = why
+        s.why_4m[slot, side, tag & 0x3FF] = why
     else:
-        s.why_4k[side, tag] = why
+        s.why_4k[slot, side, tag & 0xFFFFF] = why
     s.tlb_tag[entry] = -1
 
 
@@ -145,12 +152,16 @@ def next_small(s: Any, side: Word, page: Word, start: Word) -> Word:
 
 @compiled
 def flush(s: Any, keep_global: bool, why: Word) -> None:
-    """MOV CR3 keeps global entries; CR4.PGE and CR0.PG changes keep none (SDM vol. 3A 10.9)."""
+    """MOV CR3 keeps global entries; CR4.PGE and CR0.PG changes keep none (SDM vol. 3A 10.9).
+
+    Nor does it reach parked entries: those of other directories, if the TLB is tagged.
+    """
     for array in range(4):
         side = array >> 1
         base = s.tlb_base[array]
         for entry in range(base, base + s.tlb_sets[array] * s.tlb_ways[array]):
-            if s.tlb_tag[entry] >= 0 and not (keep_global and s.tlb_rights[entry] & RIGHT_GLOBAL):
+            tag = s.tlb_tag[entry]
+            if tag >= 0 and not (keep_global and (s.tlb_rights[entry] & RIGHT_GLOBAL or tag >> PARKED)):
                 drop(s, side, entry, why)
 
 
@@ -166,3 +177,72 @@ def invalidate_page(s: Any, page: Word, why: Word) -> Any:
             drop(s, side, entry, why)
             entry = probe(s, side, page)
     return big
+
+
+@compiled
+def slot_of(s: Any, directory: Word) -> Word:
+    """The slot of a page directory, now the youngest; one without takes the oldest slot."""
+    slot = 1
+    for other in range(1, TAGS + 1):
+        if s.slot_directory[other] == directory:
+            slot = other
+            break
+        if s.slot_age[other] < s.slot_age[slot]:
+            slot = other
+    s.tick += 1
+    s.slot_age[slot] = s.tick
+    if s.slot_directory[slot] != directory:
+        if s.slot_directory[slot] >= 0:
+            forget_slot(s, slot)
+        s.slot_directory[slot] = directory
+    return slot
+
+
+@compiled
+def forget_slot(s: Any, slot: Word) -> None:
+    """Drop what a slot's directory has parked: the next one to have the slot starts cold."""
+    for entry in range(4 * ARRAY_SIZE):
+        if s.tlb_tag[entry] >> PARKED == slot:
+            s.tlb_tag[entry] = -1
+    for side in range(2):
+        for page in range(1 << 20):
+            s.why_4k[slot, side, page] = WHY_COLD
+        for page in range(1 << 10):
+            s.why_4m[slot, side, page] = WHY_COLD
+
+
+@compiled
+def change_directory(s: Any, old: Word, new: Word) -> None:
+    """MOV CR3. Untagged, or the same directory again: its entries go. Tagged: they wait for its return."""
+    if s.slot == 0 or old >> 12 == new >> 12:
+        flush(s, True, WHY_CR3)
+        return
+    slot = slot_of(s, new >> 12)
+    for entry in range(4 * ARRAY_SIZE):
+        tag = s.tlb_tag[entry]
+        if tag >> PARKED == slot:
+            s.tlb_tag[entry] = tag & (2 * BIG_TAG - 1)
+        elif tag >= 0 and tag >> PARKED == 0 and not s.tlb_rights[entry] & RIGHT_GLOBAL:
+            s.tlb_tag[entry] = tag | s.slot << PARKED
+    s.slot = slot
+
+
+@compiled
+def drop_parked(s: Any, side: Word, page: Word, big: bool) -> None:
+    """A global entry ends parked ones that overlap it: back in their directory, both would translate."""
+    if s.slot == 0:
+        return
+    for array in range(2 * side, 2 * side + 2):
+        base = s.tlb_base[array]
+        for entry in range(base, base + s.tlb_sets[array] * s.tlb_ways[array]):
+            tag = s.tlb_tag[entry]
+            if tag < 0 or tag >> PARKED == 0:
+                continue
+            if tag & BIG_TAG:
+                overlaps = tag & 0x3FF == page >> 10
+            elif big:
+                overlaps = (tag & 0xFFFFF) >> 10 == page >> 10
+            else:
+                overlaps = tag & 0xFFFFF == page
+            if overlaps:
+                drop(s, side, entry, WHY_CAPACITY)

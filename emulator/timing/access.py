@@ -14,8 +14,10 @@ from emulator.compiled import Word, call_ctl, compiled, load_u32
 from emulator.mmu.tlb import (
     CODE,
     DATA,
+    PARKED,
     WHY_CAPACITY,
     drop,
+    drop_parked,
     frame_of,
     insert,
     next_small,
@@ -29,6 +31,7 @@ from emulator.mmu.walk import (
     CR4_PSE,
     RIGHT_BIG,
     RIGHT_DIRTY,
+    RIGHT_GLOBAL,
     control,
     set_accessed,
     walk,
@@ -64,7 +67,7 @@ def miss(s: Any, side: Word, page: Word, write: bool) -> Word:
     if translation < 0:
         return -1
     big = (translation >> 20) & RIGHT_BIG != 0
-    why = reason(s, side, page, big)
+    why = reason(s, side, page, translation >> 20)
     s.tlb_misses[side, why] += 1
     if side == DATA:
         charge(s, DTLB_COLD + why, walk_cycles(s, page, s.dtlb_walk_cost))
@@ -83,6 +86,8 @@ def miss(s: Any, side: Word, page: Word, write: bool) -> Word:
         translation |= RIGHT_DIRTY << 20
     if big:
         drop_small(s, side, page)
+    if (translation >> 20) & RIGHT_GLOBAL:
+        drop_parked(s, side, page, big)
     entry = victim(s, side, page, big)
     evict(s, side, entry)
     insert(s, side, page, entry, translation)
@@ -107,10 +112,11 @@ def evict(s: Any, side: Word, entry: Word) -> None:
     """Before an entry goes: if the tables have changed since, the soft TLB must forget it too.
 
     A data entry goes inside a memory hook, where the engine still holds a pointer into its TLB (a flush
-    there crashes the host): the flush waits for the next block.
+    there crashes the host): the flush waits for the next block. A parked entry has nothing there: MOV CR3
+    has emptied the soft TLB since it was in use.
     """
     tag = s.tlb_tag[entry]
-    if tag < 0:
+    if tag < 0 or tag >> PARKED:
         return
     page = tag
     mask = 0xFFFFF

@@ -10,7 +10,7 @@ from typing import Any, Final
 from numba import carray
 
 from emulator.compiled import Word, as_pointer, compiled, inlined, load_i64, load_u32
-from emulator.mmu.tlb import WHY_CR3, WHY_INVLPG, WHY_OTHER, flush, invalidate_page
+from emulator.mmu.tlb import WHY_INVLPG, WHY_OTHER, change_directory, flush, invalidate_page
 from emulator.mmu.walk import CR0_PG, CR4_PGE, CR4_PSE, control
 from emulator.timing.access import flush_soft_tlb
 from emulator.timing.state import BLOCK
@@ -70,8 +70,8 @@ def after_effect(s: Any) -> None:
     s.after = 0
     if kind == AFTER_MOV_CR3:
         s.cr3_writes += 1
+        change_directory(s, s.cr3, control(s, 3))
         s.cr3 = control(s, 3)
-        flush(s, True, WHY_CR3)
         engine_flushed(s)
         forget_filters(s)
     elif kind == AFTER_INVLPG:
@@ -91,7 +91,7 @@ def after_effect(s: Any) -> None:
         forget_filters(s)
     elif kind == AFTER_FAR and control(s, 3) != s.cr3:
         s.cr3_writes += 1
+        change_directory(s, s.cr3, control(s, 3))
         s.cr3 = control(s, 3)
-        flush(s, True, WHY_CR3)
         engine_flushed(s)
         forget_filters(s)

@@ -232,6 +232,12 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
 
 
 @compiled
+def holds_table(s: Any, physical: Word) -> Any:
+    """Does this physical address, -1 if there is none, lie in a frame with a page table?"""
+    return 0 <= physical < s.ram_size and table_frame(s, physical >> 12)
+
+
+@compiled
 def crossing(s: Any, linear: Word, write: bool) -> None:
     """An access over a page boundary. The hook names its first page, before the engine looks at the second.
 
@@ -248,14 +254,8 @@ def crossing(s: Any, linear: Word, write: bool) -> None:
     first = access(s, linear, write)
     last = access(s, second, write)
     s.last_data_line = -1
-    if write and (table_frame(s, first) or table_frame(s, last)):
+    if write and (holds_table(s, first) or holds_table(s, last)):
         s.table_written = 1
-
-
-@compiled
-def holds_table(s: Any, physical: Word) -> Any:
-    """Does this physical address, -1 if there is none, lie in a frame with a page table?"""
-    return 0 <= physical < s.ram_size and table_frame(s, physical >> 12)
 
 
 @compiled

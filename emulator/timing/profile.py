@@ -2,6 +2,8 @@
 
 A profile is a TOML file (`profiles/*.toml`, or any path). Loading refuses unknown and missing keys, a number
 without a source, an estimate without a range, and a geometry that the model cannot build.
+
+A name or path may end in `+WHAT-IF`: the same CPU with one thing that it never had, for an experiment.
 """
 
 import re
@@ -17,10 +19,12 @@ from emulator.timing.profile_rules import broken_rules
 from emulator.timing.schema import Choice, Number, Profile
 
 __all__ = [
+    "WHAT_IF",
     "Choice",
     "Number",
     "Profile",
     "ProfileError",
+    "apply_what_if",
     "load_profile",
     "parse_profile",
     "profile_names",
@@ -35,6 +39,8 @@ class ProfileError(ValueError):
         super().__init__(f"{file}: {key}: {rule}")
         self.file, self.key, self.rule = file, key, rule
 
+
+WHAT_IF: Final = {"tagged-tlb": "no such CPU existed: a tagged TLB, for an experiment"}
 
 _UNITS: Final = {
     "mhz": "MHz", "kb": "KB", "ways": "ways", "entries": "entries", "ras_entries": "entries", "line": "bytes",
@@ -56,8 +62,14 @@ def profile_names() -> list[str]:
 
 
 def load_profile(name_or_path: str | Path) -> Profile:
-    """Load a profile of the package by name, or any TOML file by path; ProfileError if it breaks a rule."""
+    """Load a profile of the package by name, or any TOML file by path; ProfileError if it breaks a rule.
+
+    A string may end in `+tagged-tlb` (`WHAT_IF`); the name and the title of the profile then say so.
+    """
     label = str(name_or_path)
+    if isinstance(name_or_path, str) and "+" in name_or_path and not Path(name_or_path).exists():
+        base, _, what_if = name_or_path.rpartition("+")
+        return apply_what_if(load_profile(base), what_if, label)
     try:
         if isinstance(name_or_path, str) and name_or_path in profile_names():
             folder = resources.files("emulator.timing") / "profiles"
@@ -72,6 +84,19 @@ def load_profile(name_or_path: str | Path) -> Profile:
     except UnicodeDecodeError as error:
         raise ProfileError(label, "file", f"not UTF-8 text ({error.reason})") from error
     return parse_profile(text, label)
+
+
+def apply_what_if(profile: Profile, what_if: str, label: str) -> Profile:
+    """The profile with one thing changed that no such CPU had; ProfileError if there is no such what-if."""
+    if what_if not in WHAT_IF:
+        raise ProfileError(label, "what-if", f"no such what-if; there are {', '.join(WHAT_IF)}")
+    tagged = Choice(True, f"definition: what-if {what_if}; {WHAT_IF[what_if]}")
+    return msgspec.structs.replace(
+        profile,
+        name=f"{profile.name}+{what_if}",
+        title=f"{profile.title} [what-if {what_if}: no such CPU existed]",
+        tlb=msgspec.structs.replace(profile.tlb, tagged=tagged),
+    )
 
 
 def parse_profile(text: str, file: str) -> Profile:

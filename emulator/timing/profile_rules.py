@@ -83,6 +83,8 @@ def _power_of_two(key: str, number: Number) -> Broken:
 
 
 def _tlb(profile: Profile) -> Broken:
+    if not isinstance(profile.tlb.tagged.value, bool):
+        yield "tlb.tagged.value", "must be true or false"
     names = ("dtlb_4k", "dtlb_4m", "itlb_4k", "itlb_4m")
     for name in names:
         array: TlbArray = getattr(profile.tlb, name)

@@ -68,7 +68,8 @@ class Tlb(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The four translation buffers and the price of a page walk in core cycles.
 
     `walk` is a data walk whose page-table line is near (L1D; P4: L1 or L2), `walk_l1_miss_extra` is added
-    when the line misses L1D. A walk that misses L2 also pays the memory latency.
+    when the line misses L1D. A walk that misses L2 also pays the memory latency. `tagged`, a what-if: entries
+    belong to a page directory and survive MOV CR3 (mmu/tlb.py).
     """
 
     walk: Number
@@ -78,6 +79,7 @@ class Tlb(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dtlb_4m: TlbArray
     itlb_4k: TlbArray
     itlb_4m: TlbArray
+    tagged: Choice = Choice(False, "doc SDM3A: MOV CR3 drops all entries that are not global")
 
     def geometry(self, name: str) -> TlbArray:
         """The array that serves `name`, its own or the shared one."""

@@ -56,6 +56,11 @@ def _configure_tlb(state: StateView, profile: Profile) -> None:
         sets[number] = 1 << _log2(entries // associativity, f"the number of sets of tlb.{name}")
         fifo[number] = array.replacement is not None and array.replacement.value == "fifo"
     state.field("tlb_tag")[:] = -1
+    state.field("slot_directory")[:] = -1
+    if profile.tlb.tagged.value:
+        state.slot = 1
+        state.field("slot_directory")[1] = state.cr3 >> 12
+        state.field("slot_age")[1] = 1  # the loaded one is the youngest
     for side in range(2):
         state.field("hint_4k")[side] = base[2 * side]
         state.field("hint_4m")[side] = base[2 * side + 1]

@@ -19,7 +19,7 @@ import numpy as np
 from numba import from_dtype, types
 from numpy.typing import NDArray
 
-from emulator.mmu.tlb import ARRAY_SIZE
+from emulator.mmu.tlb import ARRAY_SIZE, TAGS
 from emulator.timing.causes import COUNT
 
 # fmt: off
@@ -49,6 +49,8 @@ SCALARS: Final = (
     "last_data_line", "last_data_writable", "last_data_loaded", "store_line",
     # control registers as the model last saw them
     "cr0", "cr3", "cr4",
+    # tagged TLB: the slot of the loaded page directory, 0 if the TLB isn't tagged
+    "slot",
     # SYSENTER MSRs
     "sysenter_cs", "sysenter_esp", "sysenter_eip",
     # checked execution (checks.py)
@@ -86,7 +88,8 @@ STATE: Final = np.dtype(
         ("tlb_frame", "i8", (4 * TLB_ARRAY,)), ("tlb_rights", "i8", (4 * TLB_ARRAY,)),
         ("hint_4k", "i8", (2, 256)), ("hint_4m", "i8", (2, 64)),
         ("tlb_misses", "i8", (2, 5)),  # by side and reason
-        ("why_4k", "u1", (2, 1 << 20)), ("why_4m", "u1", (2, 1 << 10)),
+        ("why_4k", "u1", (TAGS + 1, 2, 1 << 20)), ("why_4m", "u1", (TAGS + 1, 2, 1 << 10)),
+        ("slot_directory", "i8", (TAGS + 1,)), ("slot_age", "i8", (TAGS + 1,)),
         ("l1d_tag", "i8", (L1_LINES,)), ("l1d_age", "i8", (L1_LINES,)),
         ("l1i_tag", "i8", (L1_LINES,)), ("l1i_age", "i8", (L1_LINES,)),
         ("l2_tag", "i8", (L2_LINES,)), ("l2_age", "i8", (L2_LINES,)),

@@ -18,6 +18,24 @@ void load_page_directory(u32 *pgd)
 	write_cr3(physical(pgd));
 }
 
+/*
+ * tagged=on: the TLB keeps entries by page directory, and MOV CR3 drops some only when it loads the directory that is
+ * loaded already. A new directory may lie in the frame of one that is gone, whose entries may still be there: load it
+ * twice before anybody runs on it. The kernel is mapped in it, and nothing else is touched meanwhile.
+ *
+ * Nothing else has to change. While a process ends, its directory may be out of CR3 already and its pages are freed
+ * without INVLPG: its entries are never used again before this. Every other change is made to the loaded directory, or
+ * to what is the same in all and global (the sandbox with flush=invlpg, windows of small.c), where INVLPG finds it.
+ */
+static void drop_tag(u32 *pgd)
+{
+	u32 flags = irq_save();
+	write_cr3(physical(pgd));
+	write_cr3(physical(pgd));
+	write_cr3(physical(loaded_pgd));
+	irq_restore(flags);
+}
+
 struct mm *mm_create(void)
 {
 	_Static_assert(sizeof(struct mm) <= PAGE_SIZE, "struct mm fits a page");
@@ -34,6 +52,9 @@ struct mm *mm_create(void)
 	mm->pgd = pgd;
 	mm->users = 1;
 	mm->limit = RLIM_INFINITY;
+	mm->top = options.small ? SMALL_AREA_BASE : KERNEL_BASE;
+	if (options.tagged)
+		drop_tag(pgd);
 	return mm;
 }
 
@@ -54,7 +75,7 @@ s32 mm_map_page(struct mm *mm, u32 address, u32 phys, u32 bits)
 	u32 *pte = pte_of(mm, address, true);
 	if (!pte)
 		return -ENOMEM;
-	*pte = phys | bits | PTE_P | PTE_U;     /* was not present: nothing cached, nothing to invalidate */
+	*pte = phys | bits | mm->global | PTE_P | PTE_U;    /* was not present: nothing cached, nothing to invalidate */
 	return 0;
 }
 
@@ -90,7 +111,7 @@ bool mm_allows(const struct mm *mm, u32 more)
 /* A VMA may grow upwards into an adjacent one of the same kind (brk). */
 s32 mm_add(struct mm *mm, u32 start, u32 end, bool writable, struct shm *shm)
 {
-	if (start >= end || start < PAGE_SIZE || end > KERNEL_BASE || overlaps(mm, start, end))
+	if (start >= end || start < PAGE_SIZE || end > mm->top || overlaps(mm, start, end))
 		return -EINVAL;
 	if (!mm_allows(mm, end - start))
 		return -ENOMEM;
@@ -119,8 +140,8 @@ static void unmap_range(struct mm *mm, u32 start, u32 end)
 		*pte = 0;
 		if (!(old & PTE_P))
 			continue;
-		if (loaded_pgd == mm->pgd)
-			invlpg(a);
+		if (loaded_pgd == mm->pgd || mm->window)
+			invlpg(mm->window + a);
 		if (!(old & PTE_SHM))
 			page_release(PTE_FRAME(old));
 	}
@@ -157,16 +178,16 @@ s32 mm_remove(struct mm *mm, u32 start, u32 end)
 	return 0;
 }
 
-/* First fit above 0x60000000. */
+/* First fit above 0x60000000, or above the lower half of a window. */
 u32 mm_find_gap(struct mm *mm, u32 length)
 {
-	u32 start = 0x60000000;
+	u32 start = mm->window ? SMALL_WINDOW_SIZE / 2 : 0x60000000;
 	for (u32 i = 0; i < mm->count; i++) {
 		if (start < mm->vma[i].end && start + length > mm->vma[i].start) {
 			start = mm->vma[i].end;
 			i = (u32)-1;                        /* start over */
 		}
-		if (length > KERNEL_BASE - start)
+		if (length > mm->top - start)
 			return 0;
 	}
 	return start;
@@ -182,7 +203,7 @@ void *mm_touch(struct mm *mm, u32 address)
 		void *page = alloc_zero_page();
 		if (!page)
 			return 0;
-		*pte = physical(page) | PTE_P | PTE_U | (v->writable ? PTE_W : 0);
+		*pte = physical(page) | PTE_P | PTE_U | (v->writable ? PTE_W : 0) | mm->global;
 	}
 	return (char *)direct(PTE_FRAME(*pte)) + (address & (PAGE_SIZE - 1));
 }
@@ -266,7 +287,9 @@ void mm_put(struct mm *mm)
 		if (mm->vma[i].shm)
 			shm_drop(mm->vma[i].shm);
 	}
-	for (u32 i = 0; i < PDX(KERNEL_BASE); i++)
+	if (mm->window)
+		small_mm_release(mm);               /* its page table stays: it is in every page directory */
+	else for (u32 i = 0; i < PDX(mm->top); i++)
 		if ((mm->pgd[i] & PTE_P) && !(mm->pgd[i] & PTE_PS))
 			free_pages(direct(PTE_FRAME(mm->pgd[i])), 0);
 	free_pages(mm->pgd, 0);

@@ -11,6 +11,16 @@
  */
 #include "layout.h"
 
+/* entry_small.S assembles this file once more, for small=on: other names, and what is between #ifdef SMALL. */
+#ifdef SMALL
+#define NAME(x)        small_##x
+#define SEL_INSIDE     SEL_KERNEL_DS
+#else
+#define NAME(x)        x
+#define SEL_INSIDE     SEL_USER_DS
+#define RELOAD_FS_GS
+#endif
+
 	.text
 
 .macro SAVE_ALL
@@ -24,12 +34,13 @@
 	pushl %edx
 	pushl %ecx
 	pushl %ebx
-	movl $SEL_USER_DS, %edx
+	movl $SEL_INSIDE, %edx
 	movl %edx, %ds
 	movl %edx, %es
 .endm
 
 .macro RESTORE_ALL
+	RELOAD_FS_GS
 	popl %ebx
 	popl %ecx
 	popl %edx
@@ -40,7 +51,6 @@
 	popl %ds                              /* always loadable: only flat user or null selectors get in (sigreturn checks) */
 	popl %es
 	addl $8, %esp                         /* vector, error */
-	iretl
 .endm
 
 .macro GET_CURRENT reg
@@ -67,8 +77,8 @@
 9:
 .endm
 
-	.globl system_call
-system_call:                                  /* trap gate: interrupts stay enabled */
+	.globl NAME(system_call)
+NAME(system_call):                                  /* trap gate: interrupts stay enabled */
 	pushl %eax
 	pushl $VECTOR_SYSCALL
 	SAVE_ALL
@@ -83,7 +93,7 @@ system_call:                                  /* trap gate: interrupts stay enab
 int80_done:
 	addl $24, %esp
 	movl %eax, PT_EAX(%esp)
-	jmp ret_to_user
+	jmp NAME(ret_to_user)
 bad_int80:
 	movl $-38, %eax                       /* -ENOSYS */
 	jmp int80_done
@@ -93,8 +103,8 @@ bad_int80:
  * gives the kernel stack of whoever runs: the MSR never changes, not at a context switch and not at an upcall.
  * ECX = user ESP, EDX = return EIP, arguments 2 and 3 at [ECX] (abi.h).
  */
-	.globl sysenter_entry
-sysenter_entry:
+	.globl NAME(sysenter_entry)
+NAME(sysenter_entry):
 	movl (%esp), %esp
 	pushl $SEL_USER_DS
 	pushl %ecx
@@ -109,12 +119,21 @@ sysenter_entry:
 	jnz clear_nt
 nt_is_clear:
 	sti
+#ifdef SMALL
+	movl space_size, %edx
+	subl $8, %edx
+	cmpl %edx, %ecx
+#else
 	cmpl $KERNEL_BASE - 8, %ecx
+#endif
 	ja bad_stack
 	leal -(0x40400000 - 7)(%ecx), %edx    /* the words touch the protected area: ring 0 could read it even closed */
 	cmpl $SUPERPAGE_SIZE + 7, %edx
 	jb protected_stack
 stack_allowed:
+#ifdef SMALL
+	addl space_base, %ecx
+#endif
 10:	movl 4(%ecx), %edx                    /* argument 3 */
 11:	movl (%ecx), %ecx                     /* argument 2 */
 	pushl %ebp
@@ -132,7 +151,10 @@ sysenter_result:
 	GET_CURRENT %ecx
 	movl TASK_WORK(%ecx), %eax
 	orl bottom_half_pending, %eax
-	jnz ret_to_user
+	jnz NAME(ret_to_user)
+#ifdef SMALL
+	jmp small_sysexit
+#else
 	popl %ebx
 	addl $8, %esp
 	popl %esi
@@ -145,6 +167,7 @@ sysenter_result:
 	movl PT_ESP-36(%esp), %ecx
 	sti                                   /* takes effect after the next instruction: no interrupt before ring 3 */
 	sysexit
+#endif
 
 bad_sysenter:
 	movl $-38, %eax
@@ -167,8 +190,8 @@ clear_nt:
 
 /* ---- the way back ---- */
 
-	.globl ret_to_user
-ret_to_user:
+	.globl NAME(ret_to_user)
+NAME(ret_to_user):
 	cli
 	GET_CURRENT %ecx
 	movl TASK_WORK(%ecx), %eax
@@ -179,25 +202,40 @@ ret_to_user:
 	addl $4, %esp
 restore_all:
 	RESTORE_ALL
+#ifdef SMALL
+	.globl small_iret
+small_iret:                                   /* EIP may lie outside the code segment: small_exception() */
+#endif
+	iretl
 
 ret_from_interrupt:
 	testb $3, PT_CS(%esp)
-	jnz ret_to_user
+	jnz NAME(ret_to_user)
 	RESTORE_ALL                           /* ring 0 is never preempted */
+	iretl
 
 /* ---- exceptions and interrupts ---- */
 
 exception_common:
 	SAVE_ALL
 	pushl %esp
+#ifdef SMALL
+	call small_exception
+	movl %eax, %esp                       /* the frame to return by */
+#else
 	call handle_exception
 	addl $4, %esp
+#endif
 	jmp ret_from_interrupt
 
 irq_common:
 	SAVE_ALL
 	pushl %esp
+#ifdef SMALL
+	call small_irq
+#else
 	call handle_irq
+#endif
 	addl $4, %esp
 	jmp ret_from_interrupt
 
@@ -242,7 +280,7 @@ irq_\n:
  * into the TSS. Clear TF in the frame and go on; there are a few spare words below TSS.esp0 for it (segment.c).
  */
 exception_1:
-	cmpl $sysenter_entry, (%esp)
+	cmpl $NAME(sysenter_entry), (%esp)
 	jne 1f
 	andl $~EFLAGS_TF, 8(%esp)
 	iretl
@@ -259,8 +297,8 @@ exception_1:
 
 	.section .rodata
 	.balign 4
-	.globl exception_stubs, irq_stubs
-exception_stubs:
+	.globl NAME(exception_stubs), NAME(irq_stubs)
+NAME(exception_stubs):
 	.set n, 0
 	.macro STUB kind, n
 	.long \kind\()_\n
@@ -269,7 +307,7 @@ exception_stubs:
 	STUB exception, %n
 	.set n, n + 1
 	.endr
-irq_stubs:
+NAME(irq_stubs):
 	.set n, 0
 	.rept 16
 	STUB irq, %n

@@ -30,6 +30,10 @@ static void copy_thread(struct task *t, u32 stack)
 	t->pid = ++last_pid;
 }
 
+/* Pages that a fork must find: for itself, and for the first writes of both to what they share from then on. Without, a
+ * fork could take the last page and its caller be killed by the next push. */
+#define RESERVE 64
+
 static void join_process(struct task *t)
 {
 	struct task *from = current;
@@ -71,6 +75,10 @@ s32 sys_clone(u32 flags, u32 stack)
 		return -EPERM;
 	if ((kind != 0 && kind != THREAD_FLAGS) || exit_signal >= ABI_NSIG)
 		return -EINVAL;
+	if (kind == 0 && free_page_count() < RESERVE)
+		return -ENOMEM;
+	if (kind == 0 && current->mm->window)           /* its copy would need the same window */
+		return -ENOSYS;
 	struct task *t = task_alloc(current->name);
 	if (!t)
 		return -ENOMEM;

@@ -21,9 +21,11 @@ static bool repair(u32 address, u32 error)
 	return mm_touch(mm, address) != 0;
 }
 
-void page_fault(struct pt_regs *regs)
+void page_fault(struct pt_regs *regs) { page_fault_at(regs, read_cr2()); }
+
+/* `address` is the user's: in a small space not what CR2 holds (small.c). */
+void page_fault_at(struct pt_regs *regs, u32 address)
 {
-	u32 address = read_cr2();
 	if (regs->eflags & EFLAGS_IF)           /* CR2 is safe now: interrupts may come again */
 		sti();
 

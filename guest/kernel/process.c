@@ -1,14 +1,14 @@
 /*
  * process.c - tasks, and processes from boot modules.
  *
- * A module's string is `name [prio=N] arguments...`. Some loaders (QEMU, GRUB legacy) put the file name in front: a
- * first word that looks like one is skipped.
+ * A module's string is `name [prio=N] [small] arguments...`; `small` asks for a small address space (small.c). Some
+ * loaders (QEMU, GRUB legacy) put the file name in front: a first word that looks like one is skipped.
  */
 #include "file.h"
 #include "uls.h"
 
-#define STACK_TOP   KERNEL_BASE
-#define STACK_LIMIT 0x100000                /* 1 MB, allocated page by page as it is touched */
+#define STACK_LIMIT 0x100000                /* 1 MB below mm->top, allocated page by page as it is touched */
+#define SMALL_STACK_LIMIT 0x20000           /* of the 4 MB of a window */
 #define MAX_ARGS    32
 
 u32 last_pid;
@@ -65,7 +65,7 @@ void task_start(struct task *t)
 		asm volatile("movl %%gs, %0" : "=r"(frame[0]));
 		asm volatile("movl %%fs, %0" : "=r"(frame[1]));
 	}
-	frame[6] = (u32)ret_to_user;
+	frame[6] = options.small ? (u32)small_ret_to_user : (u32)ret_to_user;
 	t->esp = (u32)frame;
 
 	struct task **end = &task_list;
@@ -86,7 +86,7 @@ static u32 push_bytes(struct mm *mm, u32 sp, const void *from, u32 n)
 /* Linux's start: ESP -> argc, argv[0..argc-1], 0, (environment) 0, (auxiliary vector) 0, 0 */
 static u32 build_stack(struct mm *mm, u32 argc, char argv[][64])
 {
-	u32 pointer[MAX_ARGS + 5], sp = STACK_TOP - 16;
+	u32 pointer[MAX_ARGS + 5], sp = mm->top - 16;
 	memset(pointer, 0, sizeof(pointer));
 	for (u32 i = 0; i < argc; i++)
 		pointer[1 + i] = sp = push_bytes(mm, sp, argv[i], strlen(argv[i]) + 1);
@@ -134,21 +134,28 @@ bool module_is_sandbox(const struct module *m)
 void process_start(const struct module *m)
 {
 	u32 n = split(m->string, words), first = n > 1 && is_file_name(words[0]), priority = 0;
+	bool small = false;
 	if (n == 0) {
 		copy_string(words[0], "process", 64);
 		n = 1;
 	}
-	if (n > first + 1 && !strncmp(words[first + 1], "prio=", 5)) {
-		priority = parse_number(words[first + 1] + 5);
+	for (; n > first + 1; first++) {
+		if (!strncmp(words[first + 1], "prio=", 5))
+			priority = parse_number(words[first + 1] + 5);
+		else if (small_word(words[first + 1]))
+			small = true;
+		else
+			break;
 		memcpy(words[first + 1], words[first], 64);         /* the name moves up over it */
-		first++;
 	}
 
-	struct mm *mm = mm_create();
-	if (!mm)
-		panic("out of memory");
+	struct mm *mm = small ? small_mm_create(words[first]) : mm_create();
+	if (!mm) {
+		bad_modules++;
+		return;
+	}
 	u32 entry = elf_load(mm, m);
-	if (!entry || mm_add(mm, STACK_TOP - STACK_LIMIT, STACK_TOP, true, 0) < 0) {
+	if (!entry || mm_add(mm, mm->top - (small ? SMALL_STACK_LIMIT : STACK_LIMIT), mm->top, true, 0) < 0) {
 		printk("module %s: not an executable for this kernel\n", words[first]);
 		mm_put(mm);
 		bad_modules++;

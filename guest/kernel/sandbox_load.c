@@ -203,7 +203,7 @@ static s32 load(u32 i)
 	if (error)
 		return error;
 	copy_segments((s32)i);
-	extension[i].state = ULS_STATE_FREE;
+	extension[i].state = extension[i].loaded_state;
 	return 0;
 }
 
@@ -224,6 +224,7 @@ static bool add_extension(u32 i, u32 *heap)
 	x->stack_size = size;
 	*heap += size;
 	x->state = ULS_STATE_UNLOADED;
+	x->loaded_state = ULS_STATE_FREE;
 	extension_count = i + 1;
 	s32 error = load(i);
 	printk("extension: %s, entry %08x, stack %08x..%08x, %s\n", x->name, x->entry, x->stack_base, x->stack_base + size,
@@ -265,9 +266,12 @@ bool extension_complete(const struct extension *x)
 	return true;
 }
 
+/* Only uid 0 loads and unloads. */
 static s32 find(u32 name_at)
 {
 	char name[ULS_NAME_LEN];
+	if (process()->uid != 0)
+		return -EPERM;
 	s32 id = string_from_user(name, name_at, sizeof(name));
 	return id < 0 ? id : extension_find(name);
 }
@@ -295,6 +299,7 @@ s32 sys_uls_unload(u32 name_at)
 	for (u32 i = 0; i < extension_count; i++)
 		if (extension[i].state != ULS_STATE_UNLOADED && extension[i].needs & 1u << id && (s32)i != id)
 			return -EBUSY;
+	x->loaded_state = x->state;
 	x->state = ULS_STATE_UNLOADED;
 	x->authorisation = ULS_AUTHORISATION_NONE;
 	clear((u32)id);

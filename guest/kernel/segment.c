@@ -4,8 +4,9 @@
  *   GDT   0x00 null        0x08 kernel code   0x10 kernel data   0x18 user code   0x20 user data   0x28 TSS
  *                          \--------------- order demanded by SYSENTER / SYSEXIT --------------/
  *
- * All code and data segments are flat: only pages protect. The one TSS is there for ESP0, the stack the processor
- * loads when an interrupt comes in ring 3, and for the I/O bitmap. SYSENTER_ESP points at ESP0 (entry.S).
+ * All code and data segments are flat, unless small=on (small.c): only pages protect. The one TSS is there for ESP0,
+ * the stack the processor loads when an interrupt comes in ring 3, and for the I/O bitmap. SYSENTER_ESP points at ESP0
+ * (entry.S).
  *
  *    TSS base +0    104 bytes as the processor defines them
  *             +104  I/O bitmap of 65536 ports, all allowed | 0xff
@@ -91,21 +92,36 @@ void segment_init(void)
 		     : "memory");
 }
 
+volatile u32 *const tss_esp0 = (volatile u32 *)&block.tss.esp0;
+u64 *const user_segments = &gdt[3];
+
+/* Descriptors of user code and data from `base` on, `pages` long; the accessed bit is set, so that loads don't write. */
+void user_segment_descriptors(u64 to[2], u32 base, u32 pages)
+{
+	to[0] = descriptor(base, pages - 1, 0xfb, 0xc);
+	to[1] = descriptor(base, pages - 1, 0xf3, 0xc);
+}
+
 void interrupt_table_init(void)
 {
+	interrupt_table_set(exception_stubs, irq_stubs, system_call, sysenter_entry);
+}
+
+void interrupt_table_set(const u32 *exceptions, const u32 *irqs, void (*call)(void), void (*sysenter)(void))
+{
 	for (u32 i = 0; i < 20; i++)
-		set_gate(i, exception_stubs[i], GATE_INTERRUPT);
+		set_gate(i, exceptions[i], GATE_INTERRUPT);
 	for (u32 i = 3; i <= 5; i++)                /* INT3, INTO, BOUND are allowed in ring 3 */
-		set_gate(i, exception_stubs[i], GATE_INTERRUPT | GATE_DPL3);
+		set_gate(i, exceptions[i], GATE_INTERRUPT | GATE_DPL3);
 	for (u32 i = 0; i < 16; i++)
-		set_gate(VECTOR_IRQ + i, irq_stubs[i], GATE_INTERRUPT);
-	set_gate(VECTOR_SYSCALL, (u32)system_call, GATE_TRAP | GATE_DPL3);
+		set_gate(VECTOR_IRQ + i, irqs[i], GATE_INTERRUPT);
+	set_gate(VECTOR_SYSCALL, (u32)call, GATE_TRAP | GATE_DPL3);
 	struct table idtr = { sizeof(idt) - 1, idt };
 	asm volatile("lidt %0" : : "m"(idtr));
 
 	if (cpu.features & CPUID_SEP) {
 		wrmsr(MSR_SYSENTER_CS, SEL_KERNEL_CS);
 		wrmsr(MSR_SYSENTER_ESP, (u32)&block.tss.esp0);
-		wrmsr(MSR_SYSENTER_EIP, (u32)sysenter_entry);
+		wrmsr(MSR_SYSENTER_EIP, (u32)sysenter);
 	}
 }

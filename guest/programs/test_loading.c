@@ -104,6 +104,13 @@ static void test_constructors(void)
 	uls_unregister(borrower);
 }
 
+static void test_users(void)
+{
+	check_equal("users.setuid", syscall_int80(SYS_setuid, 1000, 0, 0, 0, 0, 0), 0);
+	check_equal("users.unload", unload("counter"), -EPERM);
+	check_equal("users.load", load("counter"), -EPERM);
+}
+
 static void test_expected(const char *name, const char *wanted)
 {
 	struct uls_info info;
@@ -137,6 +144,7 @@ int main(int argc, char **argv)
 	if (argc == 1) {
 		test_unloading();
 		test_constructors();
+		test_users();
 	}
 	return check_failures() != 0;
 }

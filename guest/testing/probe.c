@@ -25,6 +25,7 @@ void probe_setup(void)
 
 	sigaction(SIGSEGV, &a, 0);
 	sigaction(SIGILL, &a, 0);
+	sigaction(SIGBUS, &a, 0);
 }
 
 static struct fault probe(int (*access)(uint32_t), uint32_t address)

@@ -11,6 +11,7 @@ from tests.cpu.support import (
     DATA0,
     DUMP,
     GP,
+    HOLE,
     MAIN,
     REPORT,
     SS,
@@ -212,6 +213,23 @@ def test_the_stack_segments_limit_gives_ss(instruction: str, faults: bool) -> No
     assert (report.vector, *report.stack[:2]) == (SS, 0, at)
 
 
+@pytest.mark.parametrize("base", [BUFFER, BUFFER + 0x40])
+def test_a_hot_loop_in_a_window_faults_at_exactly_the_first_byte_beyond(base: int) -> None:
+    """Ring 3, a based segment as a small address space has: 200 rounds inside, then one step too far."""
+    user = f"""mov ax, {LIMITED | 3}; mov ds, ax; mov ecx, 200
+        round: xor edi, edi
+        inside: add byte ptr [edi], 1; inc edi; cmp edi, 0x100; jb inside; dec ecx; jnz round
+        beyond: add byte ptr [edi], 1; inc edi; jmp beyond"""
+    guest = guest_with_segment("", base=base, access=0xF3, user=user)
+    guest.user_flags = 2
+    report = guest.report(qemu=False)
+    assert (report.vector, report.stack[0], report.registers[7]) == (GP, 0, 0x100)
+    ran = guest.run()
+    memory = ran.machine.ram.read(BUFFER, 0x200)
+    assert memory.count(200) == 0x100
+    assert memory[base - BUFFER : base - BUFFER + 0x100] == bytes([200]) * 0x100
+
+
 def test_a_fetch_beyond_the_code_segments_limit_is_gp() -> None:
     guest = guest_with_segment(far_jump(LIMITED, 0xF8), access=0x9B)
     guest.pieces[BUFFER] = b"\x90" * 0x100
@@ -224,6 +242,14 @@ def test_an_instruction_across_the_code_segments_limit_is_gp_at_its_first_byte()
     guest.pieces[BUFFER] = b"\x90" * 0xFD + assemble("mov eax, 1", 0)
     report = guest.report(qemu=False)
     assert (report.vector, *report.stack[:2]) == (GP, 0, 0xFD)
+
+
+def test_the_limit_comes_before_the_page_when_a_fetch_breaks_both() -> None:
+    guest = guest_with_segment(far_jump(LIMITED, 0xF0), access=0x9B)
+    guest.paging = True
+    guest.pieces[BUFFER] = b"\x90" * 0xF0 + assemble(f"jmp {HOLE - BUFFER:#x}", 0xF0)
+    report = guest.report(qemu=False)
+    assert (report.vector, *report.stack[:3]) == (GP, 0, HOLE - BUFFER, LIMITED)
 
 
 def test_a_segment_loaded_in_the_middle_of_a_block_counts_for_the_rest() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,14 +27,17 @@ PROFILES = ["pentium4-willamette-1400", "pentium3-katmai-550"]
 QEMU = shutil.which("qemu-system-i386")
 
 
-def sandbox(sealer: Sealer | None = None, **by: Authorisation) -> SandboxImage:
+def sandbox(
+    sealer: Sealer | None = None, *, builder: bytes | None = None, **by: Authorisation
+) -> SandboxImage:
     bundle = load_bundle()
+    given = {"builder": builder} if builder is not None else {}
     extensions = [
-        Extension(name, bundle[f"{name}.o"], authorisation=by.get(name, Authorisation()))
+        Extension(name, given.get(name, bundle[f"{name}.o"]), authorisation=by.get(name, Authorisation()))
         for name in bundle.extensions
         if not by or name in by
     ]
-    return link_sandbox(extensions, bundle[RUNTIME], sealer=sealer)
+    return link_sandbox(extensions, bundle[RUNTIME], bundle.libc, sealer)
 
 
 def boot(elf: bytes, options: str, *programs: str, profile: str = PROFILES[0]) -> tuple[str, int, str]:
@@ -58,7 +62,33 @@ def judge(said: str, status: int, kind: str, at_least: int) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_extensions_are_unloaded_loaded_and_constructed(profile: str) -> None:
-    judge(*boot(sandbox().elf, "", "test_loading", profile=profile), 38)
+    judge(*boot(sandbox().elf, "", "test_loading", profile=profile), 41)
+
+
+@pytest.mark.parametrize("form", ["executable", "pie"])
+def test_executables_do_in_the_guest_what_the_object_does(tmp_path: Path, form: str) -> None:
+    """`builder`, whose constructors, data and exported function the guest program checks."""
+    pytest.importorskip("ziglang")
+    guest, zig = Path(__file__).parents[2] / "guest", [sys.executable, "-m", "ziglang"]
+    compiler = [*zig, "cc", "-target", "x86-freestanding-none", "-mcpu=i686", "-O2", "-ffreestanding"]
+    compiler += [
+        "-fno-stack-protector",
+        "-nostdlib",
+        f"-I{guest}/include",
+        "-c",
+        f"{guest}/extensions/builder.c",
+    ]
+    lld = [*zig, "ld.lld", "-m", "elf_i386", "-e", "handler", "o"]
+    script = f"{guest}/extensions/static_pie.ld"
+    if form == "pie":
+        compiler.append("-fPIE")
+        lld += ["-pie", "--no-dynamic-linker", "-z", "norelro", "-T", script]
+    else:
+        compiler.append("-fno-pic")
+        lld.append("--emit-relocs")
+    subprocess.run([*compiler, "-o", "o"], cwd=tmp_path, check=True)
+    subprocess.run([*lld, "-o", "x"], cwd=tmp_path, check=True)
+    judge(*boot(sandbox(builder=(tmp_path / "x").read_bytes()).elf, "", "test_loading"), 41)
 
 
 def test_the_kernel_accepts_seals_and_names_and_tells_them_apart() -> None:

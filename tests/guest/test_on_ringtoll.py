@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 from emulator.bench.uls import MEMORY_BYTES, Options, compose
 from emulator.bundle import KERNEL, RUNTIME, load_bundle
@@ -30,7 +32,7 @@ EXTENSION_TESTS = {
 def image(options: str, *programs: str) -> Image:
     bundle = load_bundle()
     extensions = [Extension(name, bundle[f"{name}.o"]) for name in bundle.extensions]
-    modules = [Module("sandbox", link_sandbox(extensions, bundle[RUNTIME]).elf)]
+    modules = [Module("sandbox", link_sandbox(extensions, bundle[RUNTIME], bundle.libc).elf)]
     modules += [Module(program, bundle[f"{program.split()[0]}.elf"]) for program in programs]
     # exit=unwaited: tests kill their partner and collect its status, which must not become the machine's
     return load_image(
@@ -79,7 +81,7 @@ def test_descriptors_pipes_and_poll(profile: str) -> None:
 @pytest.mark.parametrize("profile", [PENTIUM4, PENTIUM3])
 def test_processes_fork_wait_and_keep_to_their_limits(profile: str) -> None:
     _, outcome, said = boot(profile, image("", "test_fork"))
-    judge(outcome, said, 48)
+    judge(outcome, said, 50)
 
 
 @pytest.mark.parametrize("profile", [PENTIUM4, PENTIUM3])
@@ -133,6 +135,99 @@ def test_closing_without_invalidation_leaves_the_stale_entry_usable(profile: str
     _, outcome, said = boot(profile, image("flush=none", "test_sandbox a", "test_sandbox b"))
     judge(outcome, said, 61)
     assert "STALE yes" in said
+
+
+def small_image(options: str) -> Image:
+    bundle = load_bundle()
+    extensions = [Extension(name, bundle[f"{name}.o"]) for name in bundle.extensions]
+    modules = [
+        Module("sandbox", link_sandbox(extensions, bundle[RUNTIME]).elf),
+        Module("test_small prio=50 small main limits", bundle["test_small_small.elf"]),
+        Module("test_small small prio=50 peer", bundle["test_small_small.elf"]),
+        Module("test_small prio=50 large limits", bundle["test_small.elf"]),
+    ]
+    append = f"small=on exit=unwaited {options}"
+    return load_image(bundle[KERNEL], name=KERNEL, memory_bytes=MEMORY_BYTES, append=append, modules=modules)
+
+
+def kernel_word(machine: Machine, symbol: str) -> int:
+    """A 32-bit variable of the kernel."""
+    table = ELFFile(io.BytesIO(load_bundle()[KERNEL])).get_section_by_name(".symtab")
+    (found,) = table.get_symbol_by_name(symbol)
+    return int.from_bytes(machine.ram.read(found["st_value"] - 0xC0000000, 4), "little")
+
+
+@pytest.mark.parametrize(
+    ("profile", "options"),
+    [
+        (PENTIUM4, ""),
+        (PENTIUM3, "entry=iret"),
+        (PENTIUM4, "flush=cr3"),
+        (f"{PENTIUM4}+tagged-tlb", "tagged=on"),
+    ],
+)
+def test_small_spaces_are_protected_by_segments_and_switch_without_cr3(profile: str, options: str) -> None:
+    machine, outcome, said = boot(profile, small_image(options))
+    judge(outcome, said, 71)
+    assert kernel_word(machine, "trampoline_interrupted") > 0, "no tick fell into the trampoline"
+
+
+def test_ordinary_programs_find_a_limit_below_the_windows_and_nothing_else_changed() -> None:
+    """An access to the kernel's addresses is #GP by the limit, where it was #PF by U/S."""
+    for programs, passes in (
+        (("test_signals", "test_signals partner"), 24),
+        (("test_sandbox a", "test_sandbox b"), 75),
+    ):
+        _, outcome, said = boot(PENTIUM4, image("small=on", *programs))
+        failed = re.findall(r"^FAIL (.*)$", said, re.M)
+        assert all("kernel" in line.split()[0] and " trap 13 error 0 " in line for line in failed), failed
+        assert len(re.findall(r"^PASS ", said, re.M)) >= passes
+        assert outcome.kind == "exit"
+
+
+def test_a_small_space_needs_the_option() -> None:
+    bundle = load_bundle()
+    guest = load_image(
+        bundle[KERNEL],
+        name=KERNEL,
+        memory_bytes=MEMORY_BYTES,
+        append="",
+        modules=[Module("hello small", bundle["hello_small.elf"])],
+    )
+    _, outcome, said = boot(PENTIUM4, guest)
+    assert "module hello: no small address space: it needs small=on" in said
+    assert outcome.status == 127
+
+
+def test_there_are_sixteen_windows_and_a_new_directory_starts_without_old_entries() -> None:
+    bundle = load_bundle()
+    modules = [Module("hello small 0", bundle["hello_small.elf"])] * 17
+    modules += [Module("hello 0", bundle["hello.elf"])] * 3
+    guest = load_image(
+        bundle[KERNEL],
+        name=KERNEL,
+        memory_bytes=MEMORY_BYTES,
+        append="small=on tagged=on",
+        modules=modules,
+    )
+    _, outcome, said = boot(f"{PENTIUM4}+tagged-tlb", guest)
+    assert said.count("no small address space: all windows are taken") == 1
+    assert sorted(int(n) for n in re.findall(r"hello from process (\d+)", said)) == list(range(1, 20))
+    assert outcome.status == 127
+
+
+@pytest.mark.parametrize(
+    ("options", "programs", "passes"),
+    [
+        ("flush=cr3", ("test_kernel", "test_kernel spinner"), 55),
+        ("flush=invlpg", ("test_sandbox a", "test_sandbox b"), 78),
+    ],
+)
+def test_the_kernel_and_the_sandbox_work_with_a_tagged_tlb(
+    options: str, programs: tuple[str, ...], passes: int
+) -> None:
+    _, outcome, said = boot(f"{PENTIUM4}+tagged-tlb", image(f"tagged=on {options}", *programs))
+    judge(outcome, said, passes)
 
 
 def test_two_runs_agree_bit_for_bit() -> None:

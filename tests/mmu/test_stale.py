@@ -268,6 +268,19 @@ def test_an_entry_evicted_before_the_tables_change_takes_them_up_at_once(profile
     assert log == [READ, fault(5, last)]
 
 
+def test_a_store_over_a_page_boundary_into_a_table_is_seen_as_one(profile: str) -> None:
+    """As above, but the store begins in the page before the table: both its pages must be looked at."""
+    rig = Rig(profile)
+    small_pages(rig, 81)
+    rig.poke(FRAMES + 0x400000, 0x5EC2E7)
+    pte = rig.pte_at(SMALL)
+    assert pte & 0xFFF == 0
+    close = write_entry(pte - 2, (rig.peek(pte) & 0xFFFF & ~U) << 16) + "jmp behind; behind:"
+    evict = touch_pages(80, SMALL + 4096)
+    log = run(rig, TO_USER, read(SMALL), evict, TO_KERNEL, close, TO_USER, read(SMALL))
+    assert log == [READ, fault(5, SMALL)]
+
+
 def test_a_small_page_evicted_by_capacity_takes_up_the_new_tables(profile: str) -> None:
     last = SMALL + 4096 * 80
     rig = Rig(profile)

@@ -63,7 +63,9 @@ class Pair:
 
     def insert(self, side: int, page: int, big: bool, frame: int, globally: bool) -> None:
         key = self.keys(page)[big]
-        assert WHY[self.model.reason(self.state, side, page, big)] == self.why.get((side, key), "cold")
+        assert WHY[self.model.reason(self.state, side, page, RIGHT_BIG if big else 0)] == self.why.get(
+            (side, key), "cold"
+        )
         if big:  # as a miss does: see timing/access.py
             self.drop_small(side, page)
         entry = self.model.victim(self.state, side, page, big)

@@ -217,3 +217,28 @@ def test_any_one_line_spoiled_gives_a_profile_or_a_profile_error(index, token):
         assert profile.cache.l1i.lines > 0
     assert parts[0] == "x.toml"
     assert all(parts)
+
+
+def test_a_what_if_says_in_its_name_and_title_that_no_such_cpu_existed(tmp_path, text):
+    plain = load_profile("pentium3-katmai-550")
+    changed = load_profile("pentium3-katmai-550+tagged-tlb")
+    assert plain.tlb.tagged.value is False
+    assert changed.tlb.tagged.value is True
+    assert changed.name == "pentium3-katmai-550+tagged-tlb"
+    assert "no such CPU existed" in changed.title
+    assert "no such CPU existed" in changed.tlb.tagged.source
+    differing = {
+        key
+        for (key, one), (_, other) in zip(plain.settings(), changed.settings(), strict=True)
+        if one != other
+    }
+    assert differing == {"tlb.tagged"}
+    (tmp_path / "mine.toml").write_text(text)
+    assert load_profile(f"{tmp_path / 'mine.toml'}+tagged-tlb").tlb.tagged.value is True
+    with pytest.raises(ProfileError, match="no such what-if; there are tagged-tlb"):
+        load_profile("pentium3-katmai-550+wings")
+
+
+def test_whether_a_tlb_is_tagged_is_true_or_false(text):
+    with pytest.raises(ProfileError, match=r"tlb\.tagged\.value: must be true or false"):
+        parse_profile(text.replace("tagged = { value = false", 'tagged = { value = "no"'), "mine")

@@ -9,7 +9,8 @@
  *   0xFFFFFFFF +---------------------------+
  *              | kernel: direct map of RAM |  supervisor, global 4 MB pages
  *   0xC0000000 +---------------------------+
- *              | stack (grows down)        |  top at 0xC0000000
+ *              | stack (grows down)        |  top at 0xC0000000; small=on: at 0xBC000000, and above it:
+ *              |                           |  16 windows of 4 MB, each a small address space (kernel/small.c)
  *              |  ...                      |
  *              | mmap2, ULS_SHM (upwards)  |  from 0x60000000
  *   0x60000000 +---------------------------+
@@ -21,6 +22,10 @@
  *              | heap (brk)                |
  *              | program: text, data, bss  |
  *   0x08048000 +---------------------------+
+ *
+ *   A process in a small address space (`small` in its module string, linked by program_small.ld) sees 4 MB: program
+ *   from 0x1000, heap, mmap2 from 0x200000, stack of 128 KB with its top at 0x400000. It has no fork (-ENOSYS). Under
+ *   small=on every process has a segment limit at the end of its space: accesses beyond it are #GP or #SS, not #PF.
  *
  * Entering the kernel
  *

@@ -66,13 +66,14 @@ extern struct boot_info boot;
 void multiboot_read(u32 magic, u32 info);
 struct options {
 	u32 flush, entry, budget;
-	bool bench, unwaited;
+	bool bench, unwaited, global, small, tagged;
 	bool sealed;                       /* uls_key= is given: extensions are loaded as `key` and `trust` allow */
 	u8 key[32];
 	const char *trust;                 /* uls_trust=, the names */
 };
 extern struct options options;
 void cmdline_parse(char *line);
+void small_option(const char *word);       /* small.c: small=, tagged= */
 
 /* cpu.c */
 struct cpu { char vendor[13]; u32 family, model, stepping, features; };
@@ -88,6 +89,10 @@ void cpu_init(void);
 /* segment.c */
 void segment_init(void);
 void interrupt_table_init(void);
+void interrupt_table_set(const u32 *exceptions, const u32 *irqs, void (*call)(void), void (*sysenter)(void));
+extern volatile u32 *const tss_esp0;
+extern u64 *const user_segments;           /* GDT: user code, user data */
+void user_segment_descriptors(u64 to[2], u32 base, u32 pages);
 void set_kernel_stack(u32 esp0);           /* TSS.esp0, and with it what SYSENTER loads */
 
 /* pic.c, timer.c */

@@ -8,6 +8,15 @@
 #define SUPERPAGE_SIZE    0x400000
 
 /*
+ * Small address spaces (small=on, small.c): windows of 4 MB, the same in every page directory.
+ *   0xBC000000 + 4 MB * n   window n        0xFFFFE000   the trampoline, one page, user read/execute
+ */
+#define SMALL_AREA_BASE   0xBC000000
+#define SMALL_WINDOW_SIZE 0x400000
+#define SMALL_WINDOWS     16
+#define TRAMPOLINE        0xFFFFE000
+
+/*
  * Kernel stack and struct task share one block, the task at the bottom: `current` is ESP with 14 bits cleared. Linux 2.4
  * has 8 KB; the verification of a signature alone needs 7 (ed25519.zig), and interrupts come on top of it.
  */

@@ -138,6 +138,9 @@ struct mm {
 	u32 brk_start, brk;
 	u32 count;
 	struct vma vma[MAX_VMA];
+	u32 top;                           /* end of user addresses */
+	u32 window, global;                /* a small space: linear base of user address 0, and PTE_G; else 0 */
+	u64 segment[2];
 };
 extern u32 template_pgd[1024];
 extern u32 *loaded_pgd;                    /* what CR3 holds, in the direct map */
@@ -157,6 +160,14 @@ void *mm_touch(struct mm *mm, u32 address);    /* the page under a user address,
 
 /* page_fault.c */
 void page_fault(struct pt_regs *regs);
+void page_fault_at(struct pt_regs *regs, u32 address);
+
+/* small.c */
+void small_init(void);
+bool small_word(const char *word);         /* is it `small`? */
+struct mm *small_mm_create(const char *name);  /* 0, and says why: no window */
+void small_mm_release(struct mm *mm);
+void small_ret_to_user(void);
 
 /* fpu.c: lazy. fpu_owner's state is in the registers; CR0.TS is set while another task runs */
 extern struct task *fpu_owner;

@@ -41,6 +41,7 @@ struct extension {
 	bool started;                      /* threaded: woken for an event that it has not taken yet */
 	u32 needs;                         /* bit i: uses symbols of extension i */
 	u32 authorisation;                 /* ULS_AUTHORISATION_x: what this kernel has checked */
+	u32 loaded_state;                  /* of an unloaded one: ULS_STATE_FREE, or ULS_STATE_REVOKED, which loading keeps */
 	struct event_queue queue;
 	struct binding binding[MAX_BINDINGS];
 	struct uls_info info;
