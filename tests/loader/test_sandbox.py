@@ -214,7 +214,7 @@ def test_other_rules_of_the_list() -> None:
     for extensions in (
         [],
         [Extension("a", simple())] * 2,
-        [Extension(f"a{i}", simple()) for i in range(17)],
+        [Extension(f"a{i}", simple()) for i in range(25)],
         [Extension("a", simple(), stack_size=-1)],
         [Extension("a", simple(), flags=1 << 32)],
     ):
