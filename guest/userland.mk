@@ -75,11 +75,11 @@ $(BUILD)/extensions/%.o: extensions/% $(U_HEADERS) userland.mk
 	@mkdir -p $(@D)
 	$(Q)$(call say,CC)$(ZIG) cc $(U_FLAGS) -c $< -o $@
 
-$(patsubst %,$(BUILD)/%.o,$(filter-out sleeper worker,$(U_EXTS))): $(BUILD)/%.o: $(BUILD)/extensions/%.c.o
+$(patsubst %,$(BUILD)/%.o,$(filter-out sleeper worker blocker porter nester,$(U_EXTS))): $(BUILD)/%.o: $(BUILD)/extensions/%.c.o
 	$(Q)cp $< $@
 
 # Extensions with libc's system calls: one relocatable file from several, as the sandbox linker wants it.
-$(BUILD)/sleeper.o $(BUILD)/worker.o: $(BUILD)/%.o: $(BUILD)/extensions/%.c.o \
+$(patsubst %,$(BUILD)/%.o,sleeper worker blocker porter nester): $(BUILD)/%.o: $(BUILD)/extensions/%.c.o \
 		$(patsubst %,$(BUILD)/%.o,libc/calls.c libc/errno.c libc/syscall.S)
 	$(Q)$(call say,CC)$(ZIG) cc $(GUEST_TARGET) -nostdlib -r -o $@ $^
 

@@ -51,7 +51,7 @@ HEADER = struct.Struct("<5I")  # struct uls_header up to the seal
 ENTRY = struct.Struct("<24s10I")  # struct uls_entry up to the seal
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,22}")
 RETURN_STUBS = ("uls_return_sysenter", "uls_return_int80")
-MAX_EXTENSIONS = 16
+MAX_EXTENSIONS = 24
 DEFAULT_STACK, MAX_STACK = 0x4000, 0x100000
 """What the kernel gives for stack_size 0, and our limit (both rounded up to pages by the kernel)."""
 

@@ -35,7 +35,7 @@ PROGRAM = "bench_uls"
 MEMORY_BYTES = 64 << 20
 DEFAULT_RUNS = 100
 MOST_RUNS = 2000  # as the guest program
-READINGS_PER_RUN = 160  # RDTSCs logged per run: all rows and pairs, warm-up, and the scheduler's own
+READINGS_PER_RUN = 200  # RDTSCs logged per run: all rows and pairs, warm-up, and the scheduler's own
 CYCLES = 10_000_000_000  # a benchmark that isn't over by then is wedged
 CYCLES_PER_RUN = 50_000_000
 

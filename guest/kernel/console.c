@@ -4,6 +4,7 @@
  * read() is raw except that CR becomes LF and Ctrl-D on an empty buffer is end of file. No echo.
  */
 #include "file.h"
+#include "uls.h"
 
 #define COM1     0x3f8
 #define UART_THR (COM1 + 0)     /* write: transmit; read: receive */
@@ -50,6 +51,7 @@ void console_interrupt(void)
 {
 	while (inb(UART_LSR) & LSR_DR) {
 		char c = (char)inb(UART_THR);
+		source_uart((u8)c);
 		if (c == '\r')
 			c = '\n';
 		if (ring_in - ring_out < RING)

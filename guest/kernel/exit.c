@@ -66,14 +66,6 @@ static void release_memory(struct task *t)
 	t->mm = 0;
 }
 
-static void release_extensions(struct task *leader)
-{
-	for (u32 i = 0; i < extension_count; i++)
-		if (extension[i].owner == leader)
-			extension_abandon(&extension[i]);
-	extension_release(leader);
-}
-
 /* An orphan is nobody's: it vanishes when it ends, or now. */
 static void abandon_children(struct task *leader)
 {
@@ -121,7 +113,7 @@ void do_exit(u32 code)
 		p->stime += t->stime;
 	}
 	if (last) {
-		release_extensions(p);
+		extension_release(p);
 		release_memory(p);
 	}
 	cli();

@@ -1,9 +1,16 @@
-/* extension.c - who owns which extension, its event queue and its timer. */
+/*
+ * extension.c - who owns which extension, and raising events.
+ *
+ * The counts of uls_info always add up:
+ *
+ *     raised = delivered + faulted + dropped + queued + (1 while a handler runs or is blocked)
+ *
+ * and every attempt to raise is in `raised` or, if the queue was full, in `overflowed`.
+ */
 #include "uls.h"
 
 struct extension extension[ULS_MAX_EXT];
 u32 extension_count;
-static u32 next_order;
 
 s32 extension_find(const char *name)
 {
@@ -13,88 +20,114 @@ s32 extension_find(const char *name)
 	return -ENOENT;
 }
 
-/* The thread structure and kernel stack; made at the first registration and kept. */
-struct task *extension_thread(struct extension *x)
+/* Interrupts off: see to it that what is queued is delivered. */
+void extension_wake(struct extension *x)
 {
-	if (!x->task) {
-		x->task = task_create(x->name);
-		x->task->ext = x;
-		x->task->flags = TASK_SANDBOX_OPEN;
-	}
-	return x->task;
+	if (!x->queue.count || x->state != ULS_STATE_IDLE)
+		return;                         /* upcall_leave() looks again */
+	if (x->mode == ULS_MODE_DIRECT)
+		bottom_half_pending = 1;
+	else if (!x->started)
+		extension_thread_start(x);
 }
 
-/* POSIX.4: queued, not merged, FIFO, bounded. Also called from the timer interrupt. */
-s32 extension_raise(struct extension *x, u32 source, u32 value)
+/* Also called from interrupts. */
+s32 extension_raise(struct extension *x, u32 source, u32 priority, u32 value)
 {
 	s32 result = 0;
 	u32 flags = irq_save();
-	if (x->state == ULS_STATE_FREE || x->state == ULS_STATE_UNLOADED) {
+	if (!x->owner) {
 		result = -EINVAL;
 	} else if (x->state == ULS_STATE_FAULTED) {
 		result = -EHOSTDOWN;
-	} else if (x->count == ULS_QUEUE_LEN) {
-		x->info.overflowed++;
-		result = -EAGAIN;
 	} else {
-		struct queued_event *q = &x->queue[(x->head + x->count++) % ULS_QUEUE_LEN];
 		struct task *raiser = upcall_running ? upcall_caller : current;
-		q->event = (struct uls_event){ x->next_number++, value, source, raiser->pid, rdtsc() };
-		q->order = next_order++;
-		bottom_half_pending = 1;
+		struct uls_event event = { x->next_number, value, source, raiser->pid, rdtsc() };
+		if (event_queue_put(&x->queue, &event, priority)) {
+			x->next_number++;
+			x->info.raised++;
+			extension_wake(x);
+		} else {
+			x->info.overflowed++;
+			result = -EAGAIN;
+		}
 	}
 	irq_restore(flags);
 	return result;
 }
 
-/* Timer interrupt: the timer source, and the tick budget of the upcall that runs. */
+/* Timer interrupt: the tick budget of the handler that runs, as an upcall or as a thread; and the event sources. */
 void extension_tick(void)
 {
-	for (u32 i = 0; i < extension_count; i++) {
-		struct extension *x = &extension[i];
-		if (x->period && --x->countdown == 0) {
-			x->countdown = x->period;
-			extension_raise(x, ULS_SOURCE_TIMER, ticks);
-		}
-	}
-	struct extension *x = upcall_running;
-	if (x && options.budget && ++x->used > options.budget)
+	struct extension *x = current->ext;
+	if (x && handling(x) && x->budget && ++x->used > x->budget)
 		x->over_budget = true;
+	sources_tick();
 }
 
-static void release(struct extension *x)
+/* Take x from its owner, whatever it is doing. */
+static void extension_take(struct extension *x, u32 state)
 {
 	u32 flags = irq_save();
-	if (x->state == ULS_STATE_BLOCKED) {            /* its thread sleeps or waits to run: it never will */
-		sleep_cancel(x->task);
-		sched_remove(x->task);
-		x->task->state = TASK_SLEEPING;
-	}
+	if (x->owner)
+		extension_abandon(x);
+	extension_thread_stop(x);
 	if (x->task) {
 		fpu_forget(x->task);
 		x->task->flags &= ~TASK_USED_FPU;
 	}
-	x->state = ULS_STATE_FREE;
+	x->info.dropped += x->queue.count + handling(x);
+	event_queue_clear(&x->queue);
+	sources_clear(x);
+	x->started = x->over_budget = false;
+	x->state = state;
 	x->owner = 0;
-	x->period = x->count = 0;
 	irq_restore(flags);
 }
 
-void extension_release(struct task *owner)
+/* For a system call. An extension may give itself up: then there is no way back to its handler. */
+void extension_drop(struct extension *x, u32 state)
 {
-	for (u32 i = 0; i < extension_count; i++)
-		if (extension[i].owner == owner)
-			release(&extension[i]);
+	if (x == current->ext) {
+		cli();                          /* a task that acts for nobody: nothing may look at it */
+		extension_take(x, state);
+		upcall_leave(x, state, UPCALL_DONE);
+	}
+	extension_take(x, state);
 }
 
-/* An extension acts with its creator's credentials; the creator is a process, whichever thread made the call. */
-static struct task *credentials(void) { return process(); }
+/* The process has ended: it takes its extensions, their memory and their events with it, and bindings to it end. */
+void extension_release(struct task *process)
+{
+	for (u32 i = 0; i < extension_count; i++)
+		if (extension[i].owner == process)
+			extension_take(&extension[i], ULS_STATE_FREE);
+	sources_process_ended(process);
+}
 
-static struct extension *owned(u32 id, s32 *error)
+/* For the calls that only the owner may make; an extension acts with its creator's credentials. */
+struct extension *extension_owned(u32 id, s32 *error)
 {
 	struct extension *x = id < extension_count ? &extension[id] : 0;
-	*error = !x || !x->owner ? -EINVAL : x->owner != credentials() ? -EPERM : 0;
+	*error = !x || !x->owner ? -EINVAL : x->owner != process() ? -EPERM : 0;
 	return *error ? 0 : x;
+}
+
+static void take_over(struct extension *x)
+{
+	struct task *t = extension_thread(x);
+	extension_take(x, ULS_STATE_FREE);
+	memset(&x->info, 0, sizeof(x->info));
+	x->owner = process();
+	x->info.owner = x->owner->pid;
+	x->info.stack_base = x->stack_base;
+	x->info.stack_size = x->stack_size;
+	x->next_number = 1;
+	x->mode = ULS_MODE_DIRECT;
+	x->priority = 0;
+	x->budget = options.budget;
+	t->slice = t->slice_left = x->owner->slice;
+	x->state = ULS_STATE_IDLE;
 }
 
 s32 sys_uls_register(u32 name_at, u32 flags);
@@ -107,46 +140,21 @@ s32 sys_uls_register(u32 name_at, u32 flags)
 	struct extension *x = &extension[id];
 	if (flags)
 		return -EINVAL;
+	if (x->state == ULS_STATE_REVOKED)
+		return -EACCES;
 	if (!extension_complete(x))
 		return -ENOENT;
-	if (x->owner && x->owner != credentials())
-		return -EBUSY;
-	if (x->state == ULS_STATE_RUNNING || x->state == ULS_STATE_BLOCKED || upcall_running)
+	if ((x->owner && x->owner != process()) || handling(x) || upcall_running)
 		return -EBUSY;
 
-	struct task *t = extension_thread(x);
-	release(x);
-	memset(&x->info, 0, sizeof(x->info));
-	x->owner = credentials();
-	x->info.owner = x->owner->pid;
-	x->info.stack_base = x->stack_base;
-	x->info.stack_size = x->stack_size;
-	x->next_number = 1;
-	t->slice = t->slice_left = x->owner->slice;
-	x->state = ULS_STATE_IDLE;
+	take_over(x);
 	if (x->init) {
 		struct uls_event event = { 0, 0, ULS_SOURCE_INIT, current->pid, rdtsc() };
+		x->info.raised++;
 		if (deliver(x, &event) == UPCALL_FAULTED)
 			return -EIO;
 	}
 	return id;
-}
-
-s32 sys_uls_bind(u32 id, u32 source, u32 period);
-s32 sys_uls_bind(u32 id, u32 source, u32 period)
-{
-	s32 error;
-	struct extension *x = owned(id, &error);
-	if (!x)
-		return error;
-	if (source != ULS_SOURCE_TIMER)
-		return -EINVAL;
-	if (x->state == ULS_STATE_FAULTED)
-		return -EHOSTDOWN;
-	u32 flags = irq_save();
-	x->period = x->countdown = period;
-	irq_restore(flags);
-	return 0;
 }
 
 s32 sys_uls_post(u32 id, u32 value);
@@ -155,7 +163,7 @@ s32 sys_uls_post(u32 id, u32 value)
 	if (id >= extension_count)
 		return -EINVAL;
 	struct extension *x = &extension[id];
-	s32 result = extension_raise(x, ULS_SOURCE_POST, value);
+	s32 result = extension_raise(x, ULS_SOURCE_POST, x->priority, value);
 	if (result < 0)
 		return result;
 	if (upcall_running)                             /* from inside an upcall: after this one */
@@ -163,7 +171,15 @@ s32 sys_uls_post(u32 id, u32 value)
 	run_bottom_halves();
 	if (x->state == ULS_STATE_FAULTED)
 		return -EIO;
-	return x->state == ULS_STATE_BLOCKED || x->count;
+	return handling(x) || x->queue.count;
+}
+
+s32 sys_uls_raise(u32 id, u32 priority, u32 value);
+s32 sys_uls_raise(u32 id, u32 priority, u32 value)
+{
+	if (id >= extension_count || priority >= EVENT_PRIORITIES)
+		return -EINVAL;
+	return extension_raise(&extension[id], ULS_SOURCE_POST, priority, value);
 }
 
 s32 sys_uls_info(u32 id, u32 to);
@@ -175,7 +191,10 @@ s32 sys_uls_info(u32 id, u32 to)
 	u32 flags = irq_save();
 	struct uls_info info = x->info;
 	info.state = x->state;
-	info.queued = x->count;
+	info.queued = x->queue.count;
+	info.mode = x->mode;
+	info.priority = x->priority;
+	info.budget = x->budget;
 	info.authorisation = x->authorisation;
 	irq_restore(flags);
 	return copy_to_user(to, &info, sizeof(info));
@@ -185,12 +204,10 @@ s32 sys_uls_unregister(u32 id);
 s32 sys_uls_unregister(u32 id)
 {
 	s32 error;
-	struct extension *x = owned(id, &error);
+	struct extension *x = extension_owned(id, &error);
 	if (!x)
 		return error;
-	if (x->state == ULS_STATE_RUNNING || x == current->ext)
-		return -EBUSY;
-	release(x);
+	extension_drop(x, ULS_STATE_FREE);
 	return 0;
 }
 

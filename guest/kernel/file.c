@@ -37,12 +37,6 @@ void file_abandon(struct task *t)
 		file_put(f);
 }
 
-__attribute__((weak)) void uls_file_ready(struct file *f, u32 revents)
-{
-	(void)f;
-	(void)revents;
-}
-
 void file_ready(struct file *f)
 {
 	wake_all(&poll_wait);

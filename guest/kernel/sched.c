@@ -129,7 +129,7 @@ void sched_yield(void)
 }
 
 /*
- * Interrupts off. A task without an address space of its own (idle, a blocked extension that resumes) borrows the
+ * Interrupts off. A task without an address space of its own (idle, an extension's thread) borrows the
  * page directory that is loaded: no CR3 write. The sandbox follows the task's flag: closed before the directory
  * changes (its TLB entry may be global and would survive), opened again in the new one.
  */
@@ -142,6 +142,8 @@ void schedule(void)
 			upcall_block();
 		return;
 	}
+	if (prev->ext && prev->state != TASK_RUNNABLE)
+		extension_blocks(prev->ext);
 	prev->work &= ~WORK_RESCHED;
 	if (prev->state != TASK_RUNNABLE && prev->queued)
 		dequeue(prev);
@@ -165,6 +167,8 @@ void schedule(void)
 	io_bitmap_switch(next);
 	set_kernel_stack(next->esp0);
 	switch_stack(&prev->esp, next->esp);
+	if (prev->ext)                                          /* prev runs again */
+		extension_resumes(prev->ext);
 }
 
 void sched_init(void)

@@ -17,6 +17,7 @@ s32 sys_read(u32 fd, u32 to, u32 n)
 		return -EINVAL;
 	current->inside = file_hold(f);
 	s32 result = f->ops->read(f, to, n);
+	uls_file_ready(f, f->ops->poll(f));     /* reading may have made it not ready */
 	file_abandon(current);
 	return result;
 }
@@ -30,6 +31,7 @@ s32 sys_write(u32 fd, u32 from, u32 n)
 		return -EINVAL;
 	current->inside = file_hold(f);
 	s32 result = f->ops->write(f, from, n);
+	uls_file_ready(f, f->ops->poll(f));
 	file_abandon(current);
 	return result;
 }

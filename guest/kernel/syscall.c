@@ -65,6 +65,7 @@ static s32 sys_setscheduler(s32 pid, u32 policy, u32 param)
 				  p.sched_priority < 1 || p.sched_priority > 99))
 		return -EINVAL;
 	sched_set(t, policy, (u32)p.sched_priority);
+	extension_thread_follow(t);
 	return 0;
 }
 
@@ -125,7 +126,9 @@ s32 sys_fork(void), sys_clone(u32, u32), sys_waitpid(s32, u32, u32);
 s32 sys_getpid(void), sys_gettid(void), sys_getppid(void), sys_getuid(void), sys_setuid(u32);
 s32 sys_ipc(u32, u32, u32, u32, u32), sys_ioperm(u32, u32, u32), sys_iopl(u32);
 s32 sys_setrlimit(u32, u32), sys_getrlimit(u32, u32);
-s32 sys_uls_register(u32, u32), sys_uls_bind(u32, u32, u32), sys_uls_post(u32, u32), sys_uls_info(u32, u32);
+s32 sys_uls_register(u32, u32), sys_uls_bind(u32, u32, u32, u32), sys_uls_post(u32, u32), sys_uls_info(u32, u32);
+s32 sys_uls_unbind(u32, u32, u32), sys_uls_control(u32, u32, u32), sys_uls_revoke(u32);
+s32 sys_uls_ioperm(u32, u32, u32, u32), sys_uls_raise(u32, u32, u32);
 s32 sys_uls_bench(u32, u32, u32, u32), sys_uls_shm(u32, u32), sys_uls_return(void), sys_uls_unregister(u32);
 s32 sys_uls_lookup(u32), sys_uls_load(u32), sys_uls_unload(u32);
 
@@ -186,6 +189,11 @@ const void *const uls_call_table[32] = {
 	[SYS_uls_pstat - 0x200] = sys_uls_pstat,
 	[SYS_uls_timeslice - 0x200] = sys_uls_timeslice,
 	[SYS_uls_sysinfo - 0x200] = sys_uls_sysinfo,
+	[SYS_uls_unbind - 0x200] = sys_uls_unbind,
+	[SYS_uls_control - 0x200] = sys_uls_control,
+	[SYS_uls_revoke - 0x200] = sys_uls_revoke,
+	[SYS_uls_ioperm - 0x200] = sys_uls_ioperm,
 	[SYS_uls_load - 0x200] = sys_uls_load,
 	[SYS_uls_unload - 0x200] = sys_uls_unload,
+	[SYS_uls_raise - 0x200] = sys_uls_raise,
 };

@@ -55,11 +55,12 @@ void exit_to_user(struct pt_regs *regs)
 	for (;;) {
 		struct task *t = current;
 		cli();
-		if (upcall_running && t == upcall_running->task) {
-			if (upcall_running->over_budget)
-				extension_abort("tick budget used up", regs);
+		if (t->ext && t->state != TASK_RUNNABLE)        /* taken away: schedule() does not come back */
+			schedule();
+		if (t->ext && t->ext->over_budget)
+			extension_abort("tick budget used up", regs);
+		if (upcall_running && t == upcall_running->task)
 			return;
-		}
 		if (bottom_half_pending) {
 			sti();
 			run_bottom_halves();

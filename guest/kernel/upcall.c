@@ -21,8 +21,13 @@
  *
  * No scheduling, no CR3 write (with flush=invlpg). A handler that blocks is detached (upcall_block): upcall_enter()
  * returns UPCALL_BLOCKED to the interrupted task, and the extension's thread becomes an ordinary task that borrows
- * whatever page directory is loaded and runs with the sandbox open.
+ * whatever page directory is loaded and runs with the sandbox open. In threaded mode it is one from the start
+ * (extension_thread.c).
+ *
+ * Nested: an upcall is not interrupted by another. Events that come meanwhile, for the running extension or for another,
+ * wait in their queues until it returns or blocks.
  */
+#include "io_ports.h"
 #include "uls.h"
 
 struct extension *upcall_running;
@@ -34,25 +39,34 @@ struct task *upcall_caller;
  */
 struct first_frame { u32 return_stub, event_pointer, unused[3]; struct uls_event event; u32 tail[2]; };
 
+/* The stack for a handler -> its ESP. The sandbox is mapped everywhere: no copy through the direct map. */
+u32 upcall_prepare(struct extension *x, const struct uls_event *event)
+{
+	struct first_frame *frame = (struct first_frame *)(x->stack_base + x->stack_size) - 1;
+	frame->return_stub = sandbox_return_stub;
+	frame->event_pointer = (u32)&frame->event;
+	frame->event = *event;
+	x->used = 0;
+	x->over_budget = false;
+	return (u32)frame;
+}
+
 int __attribute__((noinline)) upcall(struct extension *x, const struct uls_event *event)
 {
 	struct task *caller = current;
-	struct first_frame *frame = (struct first_frame *)(x->stack_base + x->stack_size) - 1;
-	frame->return_stub = sandbox_return_stub;       /* the sandbox is mapped everywhere: no copy through the direct map */
-	frame->event_pointer = (u32)&frame->event;
-	frame->event = *event;
+	u32 esp = upcall_prepare(x, event);
 
 	u32 flags = irq_save();
 	x->state = ULS_STATE_RUNNING;
 	x->task->state = TASK_RUNNABLE;
-	x->used = 0;
-	x->over_budget = false;
 	upcall_running = x;
 	upcall_caller = caller;
 	set_kernel_stack(x->task->esp0);
 	fpu_switch(x->task);
-	int status = upcall_enter(&caller->esp, event->source == ULS_SOURCE_INIT ? x->init : x->entry, (u32)frame,
+	io_bitmap_switch(x->task);
+	int status = upcall_enter(&caller->esp, event->source == ULS_SOURCE_INIT ? x->init : x->entry, esp,
 				  options.entry == ULS_ENTRY_SYSEXIT);
+	io_bitmap_switch(caller);
 	fpu_switch(caller);
 	set_kernel_stack(caller->esp0);
 	upcall_running = 0;
@@ -63,12 +77,7 @@ int __attribute__((noinline)) upcall(struct extension *x, const struct uls_event
 static bool next_event(struct extension *x, struct uls_event *event)
 {
 	u32 flags = irq_save();
-	bool some = x->count != 0;
-	if (some) {
-		*event = x->queue[x->head].event;
-		x->head = (x->head + 1) % ULS_QUEUE_LEN;
-		x->count--;
-	}
+	bool some = x->mode == ULS_MODE_DIRECT && x->state == ULS_STATE_IDLE && event_queue_take(&x->queue, event);
 	irq_restore(flags);
 	return some;
 }
@@ -96,26 +105,34 @@ int deliver(struct extension *x, const struct uls_event *event)
 	return status;
 }
 
-/* Events of all extensions in the order in which they were raised. */
+/* Among extensions: in the order in which what is next in each queue was raised. */
+static struct extension *first_raised(void)
+{
+	struct extension *first = 0;
+	for (u32 i = 0; i < extension_count; i++) {
+		struct extension *x = &extension[i];
+		if (x->queue.count && x->state == ULS_STATE_IDLE && x->mode == ULS_MODE_DIRECT && x->task != current &&
+		    (!first || (s32)(event_queue_order(&x->queue) - event_queue_order(&first->queue)) < 0))
+			first = x;
+	}
+	return first;
+}
+
+/* Direct upcalls for what is queued. Threaded extensions are the scheduler's. */
 void run_bottom_halves(void)
 {
 	for (;;) {
-		struct extension *first = 0;
 		struct uls_event event;
 		u32 flags = irq_save();
-		for (u32 i = 0; i < extension_count; i++) {
-			struct extension *x = &extension[i];
-			if (x->count && x->state == ULS_STATE_IDLE &&
-			    (!first || (s32)(x->queue[x->head].order - first->queue[first->head].order) < 0))
-				first = x;
-		}
-		if (!first)
+		struct extension *x = first_raised();
+		if (x)
+			event_queue_take(&x->queue, &event);
+		else
 			bottom_half_pending = 0;        /* raised again by the next event, or when a blocked handler is done */
 		irq_restore(flags);
-		if (!first)
+		if (!x)
 			return;
-		next_event(first, &event);
-		deliver(first, &event);
+		deliver(x, &event);
 	}
 }
 
@@ -123,26 +140,21 @@ void run_bottom_halves(void)
 void upcall_block(void)
 {
 	struct extension *x = upcall_running;
-	x->state = ULS_STATE_BLOCKED;
-	x->info.blocked++;
+	extension_blocks(x);
 	x->task->policy = x->owner->policy;
 	x->task->priority = x->owner->priority;
 	upcall_detach(&x->task->esp, upcall_caller->esp, UPCALL_BLOCKED);
 }
 
-/* The handler is done or dead. A direct upcall returns to the interrupted task; a detached thread goes to sleep until
- * the next upcall starts it from the top of its kernel stack. */
-static void __attribute__((noreturn)) leave(struct extension *x, u32 state, int status)
+/* The handler is done, dead or taken away. A direct upcall returns to the interrupted task; a thread takes the next
+ * event or sleeps until one starts it from the top of its kernel stack. */
+void upcall_leave(struct extension *x, u32 state, int status)
 {
 	cli();
 	x->state = state;
 	if (upcall_running == x)
 		upcall_resume(upcall_caller->esp, status);
-	if (x->count)
-		bottom_half_pending = 1;
-	current->state = TASK_SLEEPING;
-	schedule();
-	panic("a finished extension runs");
+	extension_thread_next();
 }
 
 s32 sys_uls_return(void);
@@ -152,9 +164,11 @@ s32 sys_uls_return(void)
 	if (!x)
 		return -ENOSYS;
 	x->info.delivered++;
-	leave(x, ULS_STATE_IDLE, UPCALL_DONE);
+	upcall_leave(x, ULS_STATE_IDLE, UPCALL_DONE);
 }
 
+/* Ring 3 of the extension ends here, wherever it is; ring 0 is never cut short, so no lock and no half-done work of the
+ * kernel stays behind. */
 void extension_abort(const char *why, const struct pt_regs *regs)
 {
 	struct extension *x = current->ext;
@@ -168,10 +182,14 @@ void extension_abort(const char *why, const struct pt_regs *regs)
 	} else {
 		printk("extension %s: %s, aborted\n", x->name, why);
 	}
+	cli();
 	x->info.faulted++;
-	x->count = 0;
-	x->period = 0;
+	if (x->over_budget)
+		x->info.over_budget++;
+	x->info.dropped += x->queue.count;
+	event_queue_clear(&x->queue);
+	sources_clear(x);
 	fpu_forget(current);
 	current->flags &= ~TASK_USED_FPU;
-	leave(x, ULS_STATE_FAULTED, UPCALL_FAULTED);
+	upcall_leave(x, ULS_STATE_FAULTED, UPCALL_FAULTED);
 }

@@ -144,7 +144,13 @@ int sigaction(int sig, const struct sigaction *action, struct sigaction *old)
 int uls_register(const char *name) { return CALL(SYS_uls_register, name, 0, 0, 0); }
 int uls_unregister(int id) { return CALL(SYS_uls_unregister, id, 0, 0, 0); }
 int uls_lookup(const char *name) { return CALL(SYS_uls_lookup, name, 0, 0, 0); }
-int uls_bind(int id, int source, int period) { return CALL(SYS_uls_bind, id, source, period, 0); }
+int uls_bind(int id, int source, abi_u32 a) { return CALL(SYS_uls_bind, id, source, a, 0); }
+int uls_bind_to(int id, int source, abi_u32 a, abi_u32 b) { return CALL(SYS_uls_bind, id, source, a, b); }
+int uls_unbind(int id, int source, abi_u32 a) { return CALL(SYS_uls_unbind, id, source, a, 0); }
+int uls_raise(int id, int priority, abi_u32 value) { return CALL(SYS_uls_raise, id, priority, value, 0); }
+int uls_control(int id, int what, abi_u32 value) { return CALL(SYS_uls_control, id, what, value, 0); }
+int uls_revoke(int id) { return CALL(SYS_uls_revoke, id, 0, 0, 0); }
+int uls_ioperm(int id, int port, int count, int on) { return CALL(SYS_uls_ioperm, id, port, count, on); }
 int uls_post(int id, abi_u32 value) { return CALL(SYS_uls_post, id, value, 0, 0); }
 int uls_info(int id, struct uls_info *info) { return CALL(SYS_uls_info, id, info, 0, 0); }
 int uls_bench(int op, int id, int n, struct uls_stamp *s) { return CALL(SYS_uls_bench, op, id, n, s); }

@@ -19,6 +19,14 @@ pytestmark = pytest.mark.guest
 
 PENTIUM4 = "pentium4-willamette-1400"
 PENTIUM3 = "pentium3-katmai-550"
+EXTENSION_TESTS = {
+    "test_events": 86,
+    "test_threaded": 89,
+    "test_revoke": 246,
+    "test_extension_ports": 33,
+    "test_budget": 31,
+    "isolation": 5,
+}
 
 
 def image(options: str, *programs: str) -> Image:
@@ -102,6 +110,24 @@ def test_the_sandbox_protects_and_upcalls_leave_no_trace(profile: str, flush: st
         profile, image(f"flush={flush} entry={entry}", "test_sandbox a", "test_sandbox b")
     )
     judge(outcome, said, 78)
+
+
+@pytest.mark.parametrize("test", EXTENSION_TESTS)
+@pytest.mark.parametrize(
+    ("profile", "flush", "entry"),
+    [
+        (PENTIUM4, "invlpg", "sysexit"),
+        (PENTIUM4, "invlpg", "iret"),
+        (PENTIUM4, "cr3", "sysexit"),
+        (PENTIUM4, "cr3", "iret"),
+        (PENTIUM3, "invlpg", "sysexit"),
+    ],
+)
+def test_extensions_do_what_they_may_and_nothing_else(
+    profile: str, flush: str, entry: str, test: str
+) -> None:
+    _, outcome, said = boot(profile, image(f"flush={flush} entry={entry}", test))
+    judge(outcome, said, EXTENSION_TESTS[test])
 
 
 @pytest.mark.parametrize("profile", [PENTIUM4, PENTIUM3])

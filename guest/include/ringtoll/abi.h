@@ -98,7 +98,8 @@
 
 /* ---- User-Level Sandboxing ---- */
 #define SYS_uls_register    0x200    /* (const char *name, flags 0) -> id. Runs `init` as an upcall if there is one.
-                                        -ENOENT no such extension in the image, -EBUSY another process owns it.
+                                        -ENOENT no such extension in the image, -EBUSY another process owns it,
+                                        -EACCES revoked. Mode, priority and budget start at their defaults.
                                         The owner may register again: that clears `faulted`. */
 #define SYS_uls_bind        0x201    /* (id, ULS_SOURCE_x, a, b): see the table of sources. Owner only */
 #define SYS_uls_post        0x202    /* (id, value): any process may post. 0 = the handler has run; 1 = queued, or the
@@ -109,7 +110,7 @@
 #define SYS_uls_shm         0x205    /* (const char *name, length) -> address; same name = same zero-filled pages.
                                         Every process gets the same address if all map in the same order */
 #define SYS_uls_return      0x206    /* reserved: "upcall done". Only the return stubs in the public area use it */
-#define SYS_uls_unregister  0x207    /* (id) */
+#define SYS_uls_unregister  0x207    /* (id). Its own extension may do it: the call does not return to the handler */
 #define SYS_uls_lookup      0x208    /* (const char *name) -> id of a registered extension or -ENOENT */
 #define SYS_uls_pstat       0x209    /* (pid, struct uls_pstat *): what /proc/pid/stat would say */
 #define SYS_uls_timeslice   0x20a    /* (pid, ticks >= 1): length of that process's SCHED_RR / SCHED_OTHER slice */
@@ -260,11 +261,13 @@
 #define ULS_VERSION         2
 #define ULS_SEAL_SIZE       64           /* Ed25519 */
 #define ULS_NAME_LEN        24
-#define ULS_MAX_EXT         16
+#define ULS_MAX_EXT         24
 #define ULS_QUEUE_LEN       32           /* events waiting per extension */
 
 /*
- * Event sources. An extension may be bound to several at once; each is undone by SYS_uls_unbind(id, source, a).
+ * Event sources. An extension may have 8 bindings (-ENOSPC); each is undone by SYS_uls_unbind(id, source, a). Binding to
+ * the same source and `a` again replaces b; of TIMER and UART there is one binding, so a new period replaces the old.
+ * A binding ends when its process does, when its extension faults, is unregistered, revoked or loses its owner.
  *
  *   source       a                  b                          event.value           raised
  *   POST         -                  -                          the poster's          SYS_uls_post, SYS_uls_raise: no binding
@@ -322,6 +325,14 @@
 #define ULS_BENCH_FULL_UPCALL   4        /* one open + upcall + close, as a real event; stamps[0] around all three */
 #define ULS_BENCH_RDTSC         5        /* n times { t0; t1 }: what the measuring itself costs */
 #define ULS_BENCH_OPEN_CLOSE    6        /* n times { t0; open; t1; close } -> stamps[i] around the open alone */
+#define ULS_BENCH_THREADED      7        /* threaded extension; n times { t0; raise; until its thread has run; t1 }, value 0 */
+#define ULS_BENCH_THREADED_ENTRY 8       /* the same; the event's value is the address of stamps[i].t1, which the handler
+                                            writes. Its thread borrows the caller's address space */
+#define ULS_BENCH_RAISE         9        /* n times { t0; raise; t1; deliver it } -> stamps[i] around queueing alone */
+#define ULS_BENCH_QUEUED       10        /* n times { t0; raise ULS_BENCH_DEPTH events; deliver them; t1 } */
+#define ULS_BENCH_RAW_SYSEXIT  11        /* RAW_UPCALL by SYSEXIT, whatever entry= says (-ENODEV without SYSENTER) */
+#define ULS_BENCH_RAW_IRET     12        /* RAW_UPCALL by IRET */
+#define ULS_BENCH_DEPTH         8
 
 #ifndef __ASSEMBLER__
 
@@ -390,7 +401,7 @@ struct uls_info {
 	abi_u32 blocked;                     /* times a handler blocked in a system call */
 	abi_u32 queued;                      /* events waiting now */
 	abi_u32 overflowed;                  /* events refused because the queue was full */
-	abi_u32 last_cr3;                    /* page directory the last event was delivered on */
+	abi_u32 last_cr3;                    /* page directory the last event was delivered on, or a handler resumed on */
 	abi_u32 last_pid;                    /* current process at that moment (0: idle) */
 	abi_u32 last_switches;               /* context switches between open and close of the last upcall */
 	abi_u32 last_cr3_writes;             /* CR3 writes in the same span: flush=invlpg 0, flush=cr3 2 (open and close) */
@@ -398,7 +409,8 @@ struct uls_info {
 	abi_u32 last_eip, last_cr2, last_error, last_trap;   /* of the last fault */
 	abi_u32 mode, priority, budget;      /* ULS_CONTROL_x */
 	abi_u32 over_budget;                 /* handlers aborted for that; counted in `faulted`, too */
-	abi_u32 raised, dropped;             /* events accepted; events lost with a fault, an unregistering or a revocation */
+	abi_u32 raised, dropped;             /* events accepted; events lost with a fault, an unregistering or a revocation.
+	                                        raised = delivered + faulted + dropped + queued + (RUNNING or BLOCKED) */
 	abi_u32 authorisation;               /* ULS_AUTHORISATION_x */
 };
 

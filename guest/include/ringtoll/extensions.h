@@ -53,4 +53,50 @@ struct work {
 	abi_u32 done;
 	char bytes[64];
 };
+
+/* recorder, nester, blocker and porter: a value from here on is the address of what they report (in the process that is
+ * current, as counter). Programs begin above it. */
+#define RECORDER_ADDRESS 0x08000000u
+#define RECORDER_EVENTS  64
+
+struct recording { abi_u32 count; struct uls_event event[RECORDER_EVENTS]; };
+
+/* nester: value = own id << 8 | other's id | NEST: posts one event to the other, NEST_DEPTH to itself */
+#define NEST_DEPTH 4
+#define NEST       0x10000u
+struct nesting {
+	int other_result, self_result;       /* of SYS_uls_post */
+	abi_u32 other_ran_inside, other_queued;
+	abi_u32 self_inside;                 /* own events that were handled before the upcall was over */
+	abi_u32 seen, order[NEST_DEPTH];
+};
+
+/* blocker: value = BLOCK_x << 24 | argument */
+#define BLOCK_SLEEP      0xf1u           /* milliseconds */
+#define BLOCK_READ       0xf2u           /* descriptor */
+#define BLOCK_WAIT       0xf3u           /* pid */
+#define BLOCK_SPIN       0xf4u           /* thousand rounds */
+#define BLOCK_LEAVE      0xf5u           /* id: uls_unregister() of it */
+#define BLOCK_REVOKE     0xf6u           /* id */
+#define BLOCK_SLEEP_SPIN 0xf7u           /* milliseconds, and then for ever */
+#define BLOCK_PRIVATE    0xf8u           /* reads a page of the process that is current */
+struct blocking {
+	abi_u32 begun, ended, survived;      /* survived: uls_unregister() of itself came back */
+	int result, error, status;
+	abi_u32 seen;
+	char bytes[16];
+};
+
+/* snooper: value = address of this, in the process that is current */
+struct snoop { abi_u32 write, address, value; };
+
+/* faulter: value = vector */
+#define FAULTER_ADDRESS 0xfffff000u
+
+/* porter: value = PORT_x << 24 | port << 8 | byte. PORT_REPORT: the rest is the offset of the address to report to */
+#define PORT_IN       1
+#define PORT_OUT      2
+#define PORT_SLEEP_IN 3
+#define PORT_REPORT   4
+struct port_access { abi_u32 tried, done; abi_u8 byte; };
 #endif

@@ -36,7 +36,7 @@ static inline struct file *file_hold(struct file *f) { f->refs++; return f; }
 void file_put(struct file *f);
 void file_abandon(struct task *t);             /* t will never return from the operation that it sleeps in */
 void file_ready(struct file *f);               /* its poll state may have changed; interrupts on or off */
-void uls_file_ready(struct file *f, u32 revents);      /* hook of the event source FD, weak and empty in file.c */
+void uls_file_ready(struct file *f, u32 revents);      /* source.c: the event source FD */
 
 struct files *files_create(void);              /* 0, 1, 2 = console */
 struct files *files_copy(const struct files *from);

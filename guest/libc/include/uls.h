@@ -7,7 +7,13 @@
 int uls_register(const char *name);
 int uls_unregister(int id);
 int uls_lookup(const char *name);
-int uls_bind(int id, int source, int period);
+int uls_bind(int id, int source, abi_u32 a);                      /* TIMER, UART, EXIT */
+int uls_bind_to(int id, int source, abi_u32 a, abi_u32 b);        /* FD, RESOURCE */
+int uls_unbind(int id, int source, abi_u32 a);
+int uls_raise(int id, int priority, abi_u32 value);
+int uls_control(int id, int what, abi_u32 value);
+int uls_revoke(int id);
+int uls_ioperm(int id, int port, int count, int on);
 int uls_post(int id, abi_u32 value);
 int uls_info(int id, struct uls_info *info);
 int uls_bench(int op, int id, int n, struct uls_stamp *stamps);

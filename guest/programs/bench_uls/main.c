@@ -17,6 +17,7 @@
 #include "bench.h"
 
 #include <cpu.h>
+#include <isolation.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,20 @@ static void print(void)
 	}
 }
 
+/* Tried after everything is measured: see isolation.c. */
+static void print_isolation(void)
+{
+	struct boundary b[BOUNDARIES];
+	char line[160];
+
+	if (try_isolation(b) < 0)
+		return;
+	for (int i = 0; i < BOUNDARIES; i++) {
+		describe_boundary(&b[i], line, sizeof line);
+		printf("BENCH-NOTE %s\n", line);
+	}
+}
+
 static int number(const char *text, int low, int high)
 {
 	int n = atoi(text);
@@ -156,6 +171,7 @@ int main(int argc, char **argv)
 		measure_upcalls(id);
 	measure_signals(r);
 	print();
+	print_isolation();
 	if (id < 0)
 		printf("BENCH-SKIP upcalls no extension null\n");
 	if (!r->receiver)

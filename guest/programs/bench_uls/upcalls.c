@@ -83,6 +83,21 @@ static void null_call(struct row *r, syscall_entry_t call)
 	}
 }
 
+/* The ways that an event can take other than at once on the process that is current. */
+static void measure_events(int id)
+{
+	int stamper = uls_register("stamper");
+
+	in_kernel(new_row("queued_event", 0), ULS_BENCH_RAISE, id);
+	in_kernel(new_row("queued_delivery", 0), ULS_BENCH_QUEUED, id);
+	in_kernel(new_row("raw_upcall_sysexit", 0), ULS_BENCH_RAW_SYSEXIT, id);
+	in_kernel(new_row("raw_upcall_iret", 0), ULS_BENCH_RAW_IRET, id);
+	uls_control(stamper, ULS_CONTROL_MODE, ULS_MODE_THREADED);
+	in_kernel(new_row("threaded_upcall", 0), ULS_BENCH_THREADED, stamper);
+	in_kernel(new_row("threaded_upcall_entry", 0), ULS_BENCH_THREADED_ENTRY, stamper);
+	uls_unregister(stamper);
+}
+
 void measure_upcalls(int id)
 {
 	struct row *raw = new_row("raw_upcall", 0);
@@ -117,4 +132,5 @@ void measure_upcalls(int id)
 	null_call(int80, syscall_int80);
 	if (syscall_entry == syscall_sysenter)     /* the CPU has it: libc/start.c */
 		null_call(new_row("null_syscall_sysenter", 0), syscall_sysenter);
+	measure_events(id);
 }
