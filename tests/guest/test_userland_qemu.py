@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.guest.test_on_ringtoll import EXTENSION_TESTS
 
 GUEST = Path(__file__).parents[2] / "guest"
