@@ -46,15 +46,17 @@ test: $(VENV)/.ringtoll-dev $(IMAGES)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-guests: $(VENV)/.ringtoll-dev $(IMAGES)
-	$(BIN)/python -m pytest -m guests_long -rs --durations=0 tests/guests $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m guests_long -rs --durations=0 tests/guests tests/differential $(PYTEST_ARGS)
 
 check: $(VENV)/.ringtoll-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Debian's kernel where it can be had; with RINGTOLL_XV6=FOLDER also xv6
 bench-host: $(IMAGES)
-	@$(BIN)/ringtoll bench host $(BENCH_ARGS)
+	@linux="$$($(BIN)/python tests/guests/debian.py --options)" || linux=; \
+	eval "set -- $$linux"; $(BIN)/ringtoll bench host "$$@" $(BENCH_ARGS)
 
 wheel: $(IMAGES)
 	@$(PIP) wheel --no-deps --wheel-dir dist .

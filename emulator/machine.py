@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 from numpy.typing import NDArray
 
+from emulator.cpu.bios_calls import stop_at_bios_calls
 from emulator.cpu.engine import EngineError
 from emulator.cpu.entry import enter
 from emulator.cpu.layout import LayoutError
@@ -120,10 +121,13 @@ class Machine:
         self._exit: int | None = None
         self._reset = False
         self._stop_requested = False
+        self._nmi = False
         self.halted = False
         self._limit = NEVER
         self._input: list[bytes] = []
         self.events.on_change = self._deadline_changed
+        if self.devices.lapic is not None:
+            self.devices.lapic.on_nmi = self._set_nmi
 
     def _make_processor(self) -> None:
         try:
@@ -138,6 +142,7 @@ class Machine:
                 apic=self.devices,
             )
             self._map_devices()
+            stop_at_bios_calls(self.processor)
         except (LayoutError, EngineError) as error:
             raise MachineError(f"this Unicorn can't be used: {error}") from error
 
@@ -163,6 +168,10 @@ class Machine:
 
     def _set_intr(self, level: bool) -> None:
         self.state.interrupt_pending = int(level)
+
+    def _set_nmi(self) -> None:
+        self._nmi = True
+        self.state.deadline = 0
 
     def _set_exit(self, status: int) -> None:
         self._exit = status & 0xFF
@@ -265,7 +274,9 @@ class Machine:
         """The engine stops at the next event, the limit, or when Python should look up."""
         deadline = min(self._limit, self.state.cycles + ATTENTION)
         event = self.events.next_deadline()
-        self.state.deadline = deadline if event is None else min(deadline, event)
+        deadline = deadline if event is None else min(deadline, event)
+        # an NMI waits for the IRET of the last one, or the end of a stack's shadow: look after each block
+        self.state.deadline = self.state.cycles + 1 if self._nmi else deadline
 
     def run(self, *, max_cycles: int | None = None, stop: Callable[[], bool] | None = None) -> Outcome:
         """Run until the guest exits, an error, `max_cycles` of total modelled time, or a request to stop.
@@ -285,7 +296,7 @@ class Machine:
                 self._arm()
                 if self._must_leave():
                     continue
-                reason = self.processor.run()
+                reason = Stop.INTERRUPT if self.processor.takes_interrupt() else self.processor.run()
                 if reason is Stop.INTERRUPT:
                     self.processor.interrupt(self.devices.acknowledge_interrupt())
                 elif reason is Stop.HALT:
@@ -316,6 +327,8 @@ class Machine:
                 f"cycle limit of {self._limit} reached at {self.processor.where()}",
             )
         self.events.run_due(self.state.cycles)
+        if self._nmi and self.processor.nmi():
+            self._nmi = self.halted = False
         return None
 
     interactive = False
@@ -331,8 +344,9 @@ class Machine:
             self.processor.interrupt(self.devices.acknowledge_interrupt())
             return
         event = self.events.next_deadline()
-        if not self.processor.interrupts_enabled or (event is None and not self.interactive):
-            state = "off" if not self.processor.interrupts_enabled else "on"
+        awake = self.processor.interrupts_enabled or self.devices.interrupts.nmi_possible()
+        if not awake or (event is None and not self.interactive):
+            state = "on" if self.processor.interrupts_enabled else "off"
             raise GuestError(
                 "halted", f"HLT with interrupts {state} and nothing pending at {self.processor.where()}"
             )

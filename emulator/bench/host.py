@@ -2,21 +2,33 @@
 
     (a) loop   two memory accesses in 8.5 instructions    beside Unicorn alone, its own MMU, no hooks
     (b) uls    boot of the mini kernel and its benchmark  beside the same machine with all accounting off
+    (c) linux, xv6     boots of kernels that are given    beside QEMU             (host_boots.py)
+    (d) page_fault ... what an event costs, in microseconds                       (host_events.py)
 
 Pairs alternate and host CPU time is taken, so that other work on the host disturbs the ratio little.
 Host times aren't deterministic: this is the one benchmark whose two runs differ.
 """
 
+import hashlib
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from keystone import KS_ARCH_X86, KS_MODE_32, Ks
+from msgspec import UNSET
 from rich.console import Console
 from rich.table import Table
 
 import emulator
+from emulator.bench.host_boots import Boot, measure_boot, qemu_installed
+from emulator.bench.host_boots import supported as supported_boot
+from emulator.bench.host_events import UNIT as EVENT_UNIT
+from emulator.bench.host_events import measure_events
+from emulator.bench.host_events import supported as supported_events
 from emulator.bench.result import ImageInfo, Result, Row
+from emulator.bench.serial_line import QEMU
 from emulator.bench.uls import CYCLES, MEMORY_BYTES, Options, compose
 from emulator.bundle import load_bundle
 from emulator.cpu.bare import run_bare
@@ -33,6 +45,14 @@ ENTRY = 0x100000
 PAGE_DIRECTORY = 0x110000
 PAIRS = 3
 OUT_LENGTH = 5  # mov al, 0; out 0xf4, al; hlt
+
+NOTES = (
+    "beside: the loop on Unicorn alone (its own MMU, no hooks); the mini kernel with accounting off; other "
+    "kernels on QEMU (-icount shift=0,sleep=off), as our instructions by its host CPU seconds.",
+    "ratio: the median over pairs of that time to ours, in host CPU time, which varies.",
+    "The boot is dominated by few instructions that do much (REP STOS of pages, port output). A REP "
+    "counts as one instruction, so its speed in instructions is low by nature; see its ratio.",
+)
 
 LOOP = f"""
     mov dword ptr [{PAGE_DIRECTORY}], 0x83
@@ -80,50 +100,101 @@ def _row(name: str, title: str, instructions: float, pairs: Sequence[tuple[float
     )
 
 
-def run_host(profile_name: str, advance: Callable[[int, str], None] = lambda _done, _what: None) -> Result:
-    """Measure. `advance(done, what)` is told of each of the 2 * (PAIRS + 1) steps."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to measure beside the loop and the mini kernel. `missing` says what was left out, and why."""
+
+    boots: tuple[Boot, ...] = ()
+    events: bool = True
+    missing: tuple[str, ...] = ()
+
+    def steps(self, profile: Profile) -> int:
+        """How often `run_host` will say that it is further."""
+        events = len(supported_events(profile)) if self.events else 0
+        return 2 * (PAIRS + 1) + len(self.boots) + events
+
+
+def run_host(
+    profile_name: str, plan: Plan, advance: Callable[[int, str], None] = lambda _done, _what: None
+) -> Result:
+    """Measure. `advance(done, what)` is told of each of the plan's steps. Raises: BenchError."""
     profile = load_profile(profile_name)
-    loop, end = _loop_image()
+    steps = itertools.count(1)
+
+    def further(what: str) -> None:
+        advance(next(steps), what)
+
     uls = compose(load_bundle(), Options(runs=50))
-    loop_pairs: list[tuple[float, float]] = []
-    uls_pairs: list[tuple[float, float]] = []
-    instructions = 0
-    for step in range(PAIRS + 1):  # the first pair warms the host's caches up
-        bare = run_bare(loop, LOOP_MEMORY, end)
-        loop_pairs.append((_run(profile, loop, LOOP_MEMORY, accounting=True)[0], bare))
-        advance(2 * step + 1, "loop")
-        model, instructions = _run(profile, uls, MEMORY_BYTES, accounting=True)
-        plain, _ = _run(profile, uls, MEMORY_BYTES, accounting=False)
-        uls_pairs.append((model, plain))
-        advance(2 * step + 2, "boot and ULS benchmark")
-    rows = [
-        _row("loop", "Loop with two memory accesses", ITERATIONS * INSTRUCTIONS, loop_pairs[1:]),
-        _row("uls", "Boot of the mini kernel and its ULS benchmark", instructions, uls_pairs[1:]),
-    ]
+    rows = _pairs(profile, uls, further)
+    notes = [*NOTES, *plan.missing]
+    for boot in plan.boots:
+        if not supported_boot(boot, profile_name):
+            notes.append(f"Left out: {boot.title}; {profile.name} has no local APIC, which it needs.")
+            continue
+        rows.append(measure_boot(boot, profile_name))
+        further(boot.title)
+    if plan.boots and not qemu_installed():
+        notes.append(f"Nothing beside the boots: {QEMU} is not installed.")
+    if plan.events:
+        rows += measure_events(profile, PAIRS, further)
     return Result(
         benchmark=BENCHMARK,
         ringtoll=emulator.__version__,
         profile=profile.name,
         image=ImageInfo(uls.name, uls.sha256),
-        options={"iterations": ITERATIONS, "pairs": PAIRS},
+        options={"iterations": ITERATIONS, "pairs": PAIRS, **_digests(plan.boots)},
         rows=rows,
-        notes=[
-            "bare: the loop on Unicorn alone (its own MMU, no hooks); the boot with accounting off.",
-            "ratio: the median over pairs of bare time to modelled time, in host CPU time, which varies.",
-            "The boot is dominated by few instructions that do much (REP STOS of pages, port output). A REP "
-            "counts as one instruction, so its speed in instructions is low by nature; see its ratio.",
-        ],
+        notes=notes,
     )
 
 
+def _digests(boots: Sequence[Boot]) -> dict[str, str | int]:
+    return {boot.name: hashlib.sha256(boot.guest.kernel.read_bytes()).hexdigest() for boot in boots}
+
+
+def _pairs(profile: Profile, uls: Image, further: Callable[[str], None]) -> list[Row]:
+    loop, end = _loop_image()
+    loop_pairs: list[tuple[float, float]] = []
+    uls_pairs: list[tuple[float, float]] = []
+    instructions = 0
+    for _ in range(PAIRS + 1):  # the first pair warms the host's caches up
+        bare = run_bare(loop, LOOP_MEMORY, end)
+        loop_pairs.append((_run(profile, loop, LOOP_MEMORY, accounting=True)[0], bare))
+        further("loop")
+        model, instructions = _run(profile, uls, MEMORY_BYTES, accounting=True)
+        plain, _ = _run(profile, uls, MEMORY_BYTES, accounting=False)
+        uls_pairs.append((model, plain))
+        further("boot and ULS benchmark")
+    return [
+        _row("loop", "Loop with two memory accesses", ITERATIONS * INSTRUCTIONS, loop_pairs[1:]),
+        _row("uls", "Boot of the mini kernel and its ULS benchmark", instructions, uls_pairs[1:]),
+    ]
+
+
 def show_host(result: Result, console: Console) -> None:
-    """The table."""
+    """The two tables and the notes."""
     table = Table(title=f"host speed, whole model on, profile {result.profile}", title_justify="left")
     table.add_column("workload")
-    for heading in ("M instructions/s", "bare", "ratio"):
+    for heading in ("M instructions/s", "beside", "ratio"):
         table.add_column(heading, justify="right")
     for row in result.rows:
-        table.add_row(row.title, f"{row.median:.1f}", f"{row.bare:.1f}", f"{row.ratio:.2f}")
+        if row.unit != EVENT_UNIT:
+            bare = "" if row.bare is UNSET else f"{row.bare:.1f}"
+            ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+            table.add_row(row.title, f"{row.median:.1f}", bare, ratio)
     console.print(table)
+    events = [row for row in result.rows if row.unit == EVENT_UNIT]
+    if events:
+        console.print(_event_table(events))
     for note in result.notes:
-        console.print(f"- {note}")
+        console.print(f"- {note}", markup=False, highlight=False)
+
+
+def _event_table(rows: Sequence[Row]) -> Table:
+    table = Table(title="host cost of events (microseconds)", title_justify="left")
+    table.add_column("event")
+    for heading in ("min", "median", "max"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(row.title, f"{row.min:.2f}", f"{row.median:.2f}", f"{row.max:.2f}")
+    return table

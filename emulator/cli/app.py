@@ -2,7 +2,7 @@
 
 import typer
 
-from emulator.cli import bench, boot, images, key, profiles, sign, verify
+from emulator.cli import bench, boot, images, key, profiles, run_report, sign, verify
 from emulator.cli.options import version_option
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app.command(name="images", epilog=images.EPILOG)(images.images)
 app.command(name="sign", epilog=sign.EPILOG, no_args_is_help=True)(sign.sign)
 app.command(name="verify", epilog=verify.EPILOG, no_args_is_help=True)(verify.verify)
 app.add_typer(key.app, name="key")
+app.command(name="report", epilog=run_report.EPILOG)(run_report.report)
 app.add_typer(bench.app, name="bench")
 app.add_typer(profiles.app, name="profiles")
 

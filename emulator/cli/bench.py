@@ -1,6 +1,7 @@
 """`ringtoll bench`: run a benchmark, show modelled beside published figures, and explain them."""
 
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from emulator.cli.progress import progress
 
 if TYPE_CHECKING:
     from emulator.bench.console_log import Run
+    from emulator.bench.host import Plan
 
 app = typer.Typer(no_args_is_help=True, help="Run benchmarks; see where every cycle goes.")
 
@@ -62,17 +64,71 @@ def uls(
         show(result, published, stdout())
 
 
-@app.command(epilog=examples("ringtoll bench host", "ringtoll bench host --json host.json"))
-def host(profile: ProfileOption = DEFAULT_PROFILE, json: JsonOption = None) -> None:
-    """How fast this host runs the model: million guest instructions a second, bare and modelled."""
-    from emulator.bench.host import PAIRS, run_host, show_host
+@app.command(
+    epilog=examples(
+        "ringtoll bench host",
+        "ringtoll bench host --no-events --json host.json",
+        "ringtoll bench host --linux vmlinuz --initrd initramfs.cpio --until '# '",
+        "ringtoll bench host --xv6 xv6-public",
+    )
+)
+def host(
+    profile: ProfileOption = DEFAULT_PROFILE,
+    linux: Annotated[
+        Path | None, typer.Option(metavar="KERNEL", help="A Linux bzImage to boot, here and on QEMU.")
+    ] = None,
+    initrd: Annotated[Path | None, typer.Option(metavar="FILE", help="Its initial RAM disk.")] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="What Linux says on its console when the boot is over."),
+    ] = None,
+    xv6: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="RINGTOLL_XV6", metavar="FOLDER", help="Where xv6 was built: kernel, fs.img, kernelmemfs."
+        ),
+    ] = None,
+    events: Annotated[
+        bool, typer.Option("--events/--no-events", help="Measure what events cost in microseconds.")
+    ] = True,
+    json: JsonOption = None,
+) -> None:
+    """How fast this host runs the model: million guest instructions a second, and what events cost it."""
+    from emulator.bench.host import run_host, show_host
+    from emulator.timing.profile import load_profile
 
+    cpu = load_profile(profile)
+    if linux is None and (initrd or until):
+        raise typer.BadParameter("it goes with --linux", param_hint="--initrd and --until")
+    plan = _plan(linux, initrd, until, xv6, events)
     with json_file(json) as write_json:
-        with progress("measuring this host", 2 * (PAIRS + 1)) as advance:
-            result = run_host(profile, advance)
+        with progress("measuring this host", plan.steps(cpu)) as advance:
+            result = run_host(profile, plan, advance)
         write_json(result)
     if json != "-":
         show_host(result, stdout())
+
+
+def _plan(
+    linux: Path | None, initrd: Path | None, until: str | None, xv6: Path | None, events: bool
+) -> "Plan":
+    """What is given is measured; what is not is named."""
+    from emulator.bench.host import Plan
+    from emulator.bench.host_boots import LINUX_UNTIL, linux_boot, xv6_boots
+
+    boots, missing = [], []
+    for path in (linux, initrd):
+        if path is not None and not path.is_file():
+            raise typer.BadParameter(f"there is no file {path}", param_hint="--linux and --initrd")
+    if linux is not None:
+        boots.append(linux_boot(linux, initrd, until or LINUX_UNTIL))
+    else:
+        missing.append("Left out: Linux; give a kernel by --linux and --initrd.")
+    if xv6 is not None:
+        boots += xv6_boots(xv6)
+    else:
+        missing.append("Left out: xv6; name the folder where it was built by --xv6 or RINGTOLL_XV6.")
+    return Plan(tuple(boots), events, tuple(missing))
 
 
 app.command(epilog=bench_ipc.EPILOG)(bench_ipc.ipc)

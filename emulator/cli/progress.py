@@ -29,7 +29,7 @@ class _Shown:
         self._started = False
         columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}")]
         if total is not None:  # no bar and no end in sight without a limit
-            columns += [BarColumn(), TimeRemainingColumn()]
+            columns += [BarColumn(), TextColumn("ETA"), TimeRemainingColumn(compact=True)]
         self._progress = Progress(
             *columns,
             TextColumn("{task.fields[detail]}", markup=False),

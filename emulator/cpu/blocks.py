@@ -16,7 +16,7 @@ from emulator.cpu.registers import HF_CS32
 from emulator.cpu.symbols import SymbolTable
 from emulator.timing.costs import Costs
 from emulator.timing.state import BLOCK, EXTRA, STAMP
-from emulator.timing.system_access import charge_cause, charge_cost256, physical_address
+from emulator.timing.system_access import charge_cause, charge_cost256, code_address
 
 MAX_BLOCKS: Final = 1 << 20
 RDTSC: Final = b"\x0f\x31"
@@ -57,7 +57,7 @@ class BlockStore:
         room = PAGE - (physical & (PAGE - 1))
         if size <= room:
             return ram.read(physical, size)
-        second = physical_address(self.engine.state.array, (address + room) & 0xFFFFFFFF)
+        second = code_address(self.engine.state.array, (address + room) & 0xFFFFFFFF)
         return ram.read(physical, room) + (ram.read(second, size - room) if second >= 0 else b"")
 
     def decode_code(self, code: bytes, bits: int) -> DecodedBlock:

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from emulator.cpu.exceptions import DB, Fault
-from emulator.cpu.intercepts import PREFIXES
+from emulator.cpu.intercepts import PREFIX_BYTES
 from emulator.cpu.operand_plan import plan_block
 from emulator.cpu.processor import Processor
 from emulator.cpu.task_switch import CALL, JUMP
@@ -84,6 +84,7 @@ class Checks:
                 tasks.transfer(how & 0xFFFF, self._kind(address), following, flags)
             else:
                 tasks.back(following, flags)
+                r.unblock_nmi()
         except Fault as fault:
             at = (r.base(1) + r.eip) & 0xFFFFFFFF if p.delivery.committed else address
             p.raise_in_hook(at, fault)
@@ -98,9 +99,5 @@ class Checks:
         return 0
 
     def _kind(self, address: int) -> int:
-        code = self.processor.code_at(address, 15)
-        start = 0
-        while code[start] in PREFIXES:
-            start += 1
-        opcode, modrm = code[start], code[start + 1]
-        return CALL if opcode == 0x9A or (opcode == 0xFF and modrm >> 3 & 7 == 3) else JUMP
+        code = self.processor.code_at(address, 15).lstrip(PREFIX_BYTES)
+        return CALL if code[:1] == b"\x9a" or (code[:1] == b"\xff" and code[1] >> 3 & 7 == 3) else JUMP

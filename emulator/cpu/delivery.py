@@ -16,7 +16,6 @@ from emulator.cpu import layout
 from emulator.cpu.exceptions import (
     CONTRIBUTORY,
     DF,
-    FAULTS_WITH_RF,
     GP,
     NP,
     PF,
@@ -27,6 +26,7 @@ from emulator.cpu.exceptions import (
     Fault,
     FaultRecord,
     TripleFault,
+    pushed_flags,
 )
 from emulator.cpu.registers import (
     CR0_PE,
@@ -109,7 +109,7 @@ class Delivery:
                     self.registers.eip = restart
                 if second == PF:
                     self.registers.set_control(2, fault.linear)
-                if vector == DF:
+                if vector == DF and not software:
                     self._remember(second, fault.error)
                     raise TripleFault from None
                 benign = software or external or vector not in CONTRIBUTORY | {PF}
@@ -188,7 +188,7 @@ class Delivery:
         extra = 0 if software else 1  # EXT: an event or an earlier exception, not the program itself
         selector, offset, kind = self._gate(vector, software=software, extra=extra)
         if kind == TASK_GATE and self.tasks is not None:
-            pushed = self.eflags() | (RF if vector in FAULTS_WITH_RF and not software and not external else 0)
+            pushed = pushed_flags(self.eflags(), vector, software=software, external=external)
             with_code = vector in WITH_ERROR_CODE and not software
             self.tasks.enter(selector, error if with_code else None, flags=pushed, extra=extra)
             return
@@ -202,7 +202,7 @@ class Delivery:
             raise Fault(NP, bad)
         width = 4 if kind & 8 else 2
         flags = self.eflags()
-        pushed = flags | (RF if vector in FAULTS_WITH_RF and not software and not external else 0)
+        pushed = pushed_flags(flags, vector, software=software, external=external)
         frame = [pushed, r.selector(CS), r.eip]
         if error is not None and vector in WITH_ERROR_CODE and not software:
             frame.append(error)

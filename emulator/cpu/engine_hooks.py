@@ -135,11 +135,11 @@ class EngineHooks:
         self._python_hook(UC_HOOK_INSN, inp_pointer, instruction=UC_X86_INS_IN)
         self._python_hook(UC_HOOK_INSN, out_pointer, instruction=UC_X86_INS_OUT)
 
-    def on_code(self, address: int, function: Callable[[int], None]) -> None:
-        """Call `function(linear)` before the instruction at one linear address."""
+    def on_code(self, address: int, function: Callable[[int], None], size: int = 1) -> None:
+        """Call `function(linear)` before each instruction at `size` linear addresses from `address` on."""
         guarded = self.guard(lambda _uc, at, _size, _data: function(at & 0xFFFFFFFF), None)
         pointer = ctypes.CFUNCTYPE(_VOID, _ptr, _u64, _u32, _ptr)(guarded)
-        self._python_hook(UC_HOOK_CODE, pointer, begin=address, end=address)
+        self._python_hook(UC_HOOK_CODE, pointer, begin=address, end=address + size - 1)
 
     def on_compiled_code(self, address: int, callback: int) -> None:
         """Call compiled code before the instruction at one linear address."""

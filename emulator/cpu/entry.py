@@ -1,7 +1,8 @@
 """The state in which a processor starts an image: what a boot loader leaves behind.
 
 protected32   flat 4 GB segments, paging and interrupts off; the image's own GDT and selectors if it
-              brings a GDT, otherwise from the hidden parts alone (no GDT)
+              brings a GDT, otherwise those of the boot loader's GDT (firmware.tables), which kernels with an
+              IDT but no GDT of their own rely on, though the multiboot specification warns them
 real16        CS:IP as the image says, everything else 0, vector table at 0
 """
 
@@ -11,6 +12,7 @@ from unicorn.x86_const import UC_X86_REG_CR0, UC_X86_REG_EFLAGS, UC_X86_REG_GDTR
 
 from emulator.cpu.engine import Engine
 from emulator.cpu.registers import CS, DS, ES, FS, GS, REGISTER_NUMBERS, SS
+from emulator.firmware import layout
 from loader.image import EntryState
 
 CR0_ET: Final = 0x10
@@ -30,7 +32,8 @@ def enter(engine: Engine, entry: EntryState) -> None:
     protected = entry.mode == "protected32"
     uc.reg_write(UC_X86_REG_CR0, CR0_ET | (CR0_PE if protected else 0))
     uc.reg_write(UC_X86_REG_EFLAGS, 2)
-    uc.reg_write(UC_X86_REG_GDTR, (0, *(entry.gdt or (0, 0)), 0))
+    gdt = entry.gdt or ((layout.GDT, layout.GDT_LIMIT) if protected else (0, 0))
+    uc.reg_write(UC_X86_REG_GDTR, (0, *gdt, 0))
     uc.reg_write(UC_X86_REG_IDTR, (0, 0, 0 if protected else 0x3FF, 0))
     if protected:
         code = CODE_SELECTOR if entry.cs is None else entry.cs

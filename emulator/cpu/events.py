@@ -9,17 +9,17 @@ from emulator.cpu.engine import Engine
 from emulator.cpu.exceptions import (
     DB,
     DF,
-    FAULTS_WITH_RF,
     PF,
     UD,
     WITH_ERROR_CODE,
     Fault,
     FaultRecord,
     TripleFault,
+    pushed_flags,
 )
 from emulator.cpu.guest_error import GuestError
 from emulator.cpu.quick_delivery import deliver_quickly
-from emulator.cpu.registers import CS, HF_INHIBIT_IRQ, RF, SS, TF, Registers
+from emulator.cpu.registers import CS, HF_INHIBIT_IRQ, SS, TF, Registers
 from emulator.timing.after import AFTER_SEGMENT
 from emulator.timing.causes import INTERRUPT
 from emulator.timing.costs import Costs
@@ -77,9 +77,7 @@ class Events:
         else:
             s.cycles += 1  # or faults could go on for ever at the same cycle
         software = restart is not None
-        flags = self.engine.eflags()
-        if vector in FAULTS_WITH_RF and not software and not external:
-            flags |= RF
+        flags = pushed_flags(self.engine.eflags(), vector, software=software, external=external)
         if not deliver_quickly(s.array, vector, -1 if error is None else error, flags, software):
             try:
                 self.delivery.deliver(vector, error, external=external, restart=restart)

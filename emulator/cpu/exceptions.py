@@ -10,6 +10,20 @@ WITH_ERROR_CODE: Final = frozenset({DF, TS, NP, SEGMENT, GP, PF, AC})
 CONTRIBUTORY: Final = frozenset({DE, TS, NP, SEGMENT, GP})
 FAULTS_WITH_RF: Final = frozenset({DE, BR, UD, NM, TS, NP, SEGMENT, GP, PF, MF, AC, XM})
 
+_RF: Final = 1 << 16
+
+
+def pushed_flags(flags: int, vector: int, *, software: bool, external: bool) -> int:
+    """EFLAGS as a frame or an old TSS gets them, by what RF is there (SDM vol. 3B 17.3.1.1).
+
+    A fault sets RF. RF holds for one instruction, so after a trap, and in an INT n, it is over.
+    """
+    if external:
+        return flags
+    if not software and vector in FAULTS_WITH_RF:
+        return flags | _RF
+    return flags & ~_RF if software or vector in (DB, BP, OF) else flags
+
 
 class Fault(Exception):
     """An exception met on the way; `linear` is CR2 for a page fault."""

@@ -38,7 +38,7 @@ from emulator.cpu.operands import decode_at_eip, linear_address
 from emulator.cpu.processor import is_pentium4
 from emulator.cpu.registers import EAX, ECX, EDX, HF_CS32, IOPL, VM
 from emulator.timing.far import on_far, on_segment_loaded
-from emulator.timing.system_access import physical_address, system_read
+from emulator.timing.system_access import code_address, system_read
 
 PORT_KINDS: Final = frozenset({INTERCEPT_IN, INTERCEPT_OUT, INTERCEPT_INS, INTERCEPT_OUTS})
 COMPILED: Final = {INTERCEPT_FAR: on_far, INTERCEPT_SEGMENT: on_segment_loaded}
@@ -132,10 +132,10 @@ class Intercepts:
 
     def _bytes(self, linear: int, size: int) -> bytes:
         state, ram = self.processor.state, self.processor.engine.ram
-        physical = physical_address(state.array, linear)
+        physical = code_address(state.array, linear)
         data = ram.read(physical, min(size, 4096 - (linear & 0xFFF))) if physical >= 0 else b""
         if len(data) < size:
-            physical = physical_address(state.array, (linear + len(data)) & 0xFFFFFFFF)
+            physical = code_address(state.array, (linear + len(data)) & 0xFFFFFFFF)
             data += ram.read(physical, size - len(data)) if physical >= 0 else b""
         return data
 

@@ -39,6 +39,7 @@ REGISTERS: Final = 0
 EIP: Final = 128
 EFLAGS: Final = 136
 HFLAGS: Final = 176
+HFLAGS2: Final = 180
 SEGMENTS: Final = 184
 SEGMENT_STRIDE: Final = 24
 LDT: Final = 328

@@ -17,6 +17,7 @@ from emulator.cpu.engine import UC_ERR_EXCEPTION, UC_ERR_OK, Engine
 from emulator.cpu.events import Events
 from emulator.cpu.exceptions import (
     GP,
+    NMI,
     PF,
     Fault,
     FaultRecord,
@@ -25,7 +26,7 @@ from emulator.cpu.guest_error import GuestError as GuestError
 from emulator.cpu.guest_error import engine_error, no_long_mode, no_pae, shutdown_message
 from emulator.cpu.implicit import loads_descriptor
 from emulator.cpu.msr import EFER_LME, IA32_EFER, IA32_SYSENTER_CS, ApicBase, Msrs, UnknownMsr
-from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, IF, Registers
+from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, HF_INHIBIT_IRQ, IF, Registers
 from emulator.cpu.symbols import SymbolTable
 from emulator.cpu.task_switch import TaskSwitch
 from emulator.cpu.verify import Verifier
@@ -44,8 +45,8 @@ from emulator.timing.state import (
     StateView,
 )
 from emulator.timing.system_access import (
+    code_address,
     control_3_changed,
-    physical_address,
     system_read,
     system_write,
 )
@@ -137,7 +138,7 @@ class Processor(Events):
         data = b""
         while len(data) < size:
             at = (linear + len(data)) & 0xFFFFFFFF
-            physical = int(physical_address(self.state.array, at))
+            physical = int(code_address(self.state.array, at))
             if physical < 0:
                 break
             data += self.engine.ram.read(physical, min(size - len(data), 4096 - (at & 0xFFF)))
@@ -207,9 +208,34 @@ class Processor(Events):
         """EFLAGS.IF."""
         return bool(self.registers.system_flags & IF)
 
+    def takes_interrupt(self) -> bool:
+        """Would the next block be left at once for an interrupt? It spares the engine a start.
+
+        Only what the block hook would find, too: nothing may wait that it does before it looks.
+        """
+        s, r = self.state, self.registers
+        if (
+            not s.interrupt_pending
+            or s.after
+            or s.rewritten
+            or s.table_written
+            or s.debug_hits
+            or self._forget
+        ):
+            return False
+        return bool(r.system_flags & IF) and not r.hflags & HF_INHIBIT_IRQ and s.cycles < s.deadline
+
     def interrupt(self, vector: int) -> None:
         """Deliver an external interrupt between two blocks."""
         self._deliver(vector, None, self.costs.irq_entry, external=True)
+
+    def nmi(self) -> bool:
+        """Deliver a non-maskable interrupt between two blocks, unless one is served or SS was just loaded."""
+        if self.registers.nmi_blocked or self.registers.hflags & HF_INHIBIT_IRQ:
+            return False
+        self.registers.block_nmi()
+        self._deliver(NMI, None, self.costs.irq_entry, external=True)
+        return True
 
     def request_stop(self) -> None:
         """Leave `run` before the next block."""
@@ -232,6 +258,8 @@ class Processor(Events):
                 self._page_fault()
                 if s.cycles >= s.deadline:  # a handler that faults at its first byte meets no block hook
                     return Stop.DEADLINE
+                continue
+            if status == UC_ERR_EXCEPTION and s.stop & STOP_RESUME:
                 continue
             if status != UC_ERR_OK:
                 raise engine_error(status, self)

@@ -31,6 +31,7 @@ HF_PE: Final = 0x80
 HF_TF: Final = 0x100
 HF_IOPL: Final = 0x3000
 HF_VM: Final = 0x20000
+HF2_NMI_MASK: Final = 0x4
 
 CR0_PE: Final = 1
 
@@ -46,7 +47,13 @@ class Registers:
         self._eip = u64.from_address(address + layout.EIP)
         self._eflags = u64.from_address(address + layout.EFLAGS)
         self._hflags = u32.from_address(address + layout.HFLAGS)
+        self._hflags2 = u32.from_address(address + layout.HFLAGS2)
         self._control = [u64.from_address(address + layout.CONTROL + 8 * i) for i in range(5)]
+        segments = [address + layout.SEGMENTS + layout.SEGMENT_STRIDE * index for index in range(6)]
+        self._selectors = [u32.from_address(at) for at in segments]
+        self._bases = [u64.from_address(at + 8) for at in segments]
+        self._limits = [u32.from_address(at + 16) for at in segments]
+        self._flags = [u32.from_address(at + 20) for at in segments]
         self._error = u32.from_address(address + layout.ERROR_CODE)
         self._is_int = u32.from_address(address + layout.IS_INT)
         self._old = ctypes.c_int32.from_address(address + layout.OLD_EXCEPTION)
@@ -85,6 +92,19 @@ class Registers:
     @hflags.setter
     def hflags(self, value: int) -> None:
         self._hflags.value = value
+
+    @property
+    def nmi_blocked(self) -> bool:
+        """An NMI's handler runs; the engine's IRET ends that (SDM vol. 3A 5.7.1)."""
+        return bool(self._hflags2.value & HF2_NMI_MASK)
+
+    def block_nmi(self) -> None:
+        """Until the next IRET."""
+        self._hflags2.value |= HF2_NMI_MASK
+
+    def unblock_nmi(self) -> None:
+        """An IRET that the engine doesn't execute itself."""
+        self._hflags2.value &= ~HF2_NMI_MASK
 
     @property
     def cpl(self) -> int:
@@ -127,32 +147,26 @@ class Registers:
 
     def selector(self, index: int) -> int:
         """Selector of a segment register."""
-        return ctypes.c_uint32.from_address(
-            self.address + layout.SEGMENTS + layout.SEGMENT_STRIDE * index
-        ).value
+        return self._selectors[index].value
 
     def base(self, index: int) -> int:
         """Base of a segment register."""
-        at = self.address + layout.SEGMENTS + layout.SEGMENT_STRIDE * index
-        return ctypes.c_uint64.from_address(at + 8).value & 0xFFFFFFFF
+        return self._bases[index].value & 0xFFFFFFFF
 
     def limit(self, index: int) -> int:
         """Limit of a segment register."""
-        at = self.address + layout.SEGMENTS + layout.SEGMENT_STRIDE * index
-        return ctypes.c_uint32.from_address(at + 16).value
+        return self._limits[index].value
 
     def descriptor_flags(self, index: int) -> int:
         """High word of the descriptor that a segment register caches."""
-        at = self.address + layout.SEGMENTS + layout.SEGMENT_STRIDE * index
-        return ctypes.c_uint32.from_address(at + 20).value
+        return self._flags[index].value
 
     def set_segment(self, index: int, selector: int, base: int, limit: int, flags: int) -> None:
         """Load a segment register and its hidden part, unchecked."""
-        at = self.address + layout.SEGMENTS + layout.SEGMENT_STRIDE * index
-        ctypes.c_uint32.from_address(at).value = selector
-        ctypes.c_uint64.from_address(at + 8).value = base
-        ctypes.c_uint32.from_address(at + 16).value = limit
-        ctypes.c_uint32.from_address(at + 20).value = flags
+        self._selectors[index].value = selector
+        self._bases[index].value = base
+        self._limits[index].value = limit
+        self._flags[index].value = flags
 
     def table(self, offset: int) -> tuple[int, int, int]:
         """(selector, base, limit) of GDT, LDT, TR or IDT."""

@@ -49,6 +49,12 @@ class InterruptControllers:
         """INTR."""
         return self.pic.pending() if self.lapic is None else self.lapic.intr
 
+    def nmi_possible(self) -> bool:
+        """Whether some device could cause an NMI, which ends HLT even with interrupts off."""
+        if self.lapic is None or self.ioapic is None or not self.lapic.enabled:
+            return False
+        return self.ioapic.sends_nmi() or self.lapic.lvt.pic_sends_nmi()
+
     def acknowledge(self) -> int:
         """The processor takes an interrupt: a vector of the local APIC, or else of the 8259A pair."""
         lapic = self.lapic

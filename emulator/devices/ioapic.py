@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import ClassVar, Final
 
 from emulator.devices.device import PassiveDevice
-from emulator.devices.lapic_registers import EXTINT, FIXED, LOWEST
+from emulator.devices.lapic_registers import EXTINT, FIXED, LOWEST, NMI
 
 BASE: Final = 0xFEC00000
 SIZE: Final = 0x1000
@@ -62,6 +62,10 @@ class IoApic(PassiveDevice):
             if entry & REMOTE_IRR and entry & 0xFF == vector:
                 self.table[line] = entry & ~REMOTE_IRR
                 self._request(line)
+
+    def sends_nmi(self) -> bool:
+        """Whether a pin that is not masked becomes an NMI."""
+        return any(entry >> 8 & 7 == NMI and not entry & MASKED for entry in self.table)
 
     def read(self, offset: int, size: int) -> int:
         """A load from IOREGSEL or IOWIN."""

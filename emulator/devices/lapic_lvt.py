@@ -92,6 +92,10 @@ class LocalVectorTable(Stateful):
         """Whether LINT0 passes the 8259's INTR on."""
         return self._entries[LVT_LINT0] & (LVT_MASKED | LVT_MODE) == EXTINT << 8
 
+    def pic_sends_nmi(self) -> bool:
+        """Whether LINT0 turns the 8259's INTR into an NMI, as a watchdog's kernel may want."""
+        return self._entries[LVT_LINT0] & (LVT_MASKED | LVT_MODE) == NMI << 8
+
     def state(self) -> State:
         """Entries and pins."""
         return {**super().state(), "entries": list(self._entries.values())}

@@ -23,7 +23,7 @@ class Vectors:
 
     def pending(self) -> bool:
         """Whether the highest request is of a class above PPR."""
-        return self.irr.bit_length() - 1 >> 4 > self.ppr() >> 4
+        return bool(self.irr) and self.irr.bit_length() - 1 >> 4 > self.ppr() >> 4
 
     def take(self) -> int | None:
         """The highest request goes into service, if it may."""

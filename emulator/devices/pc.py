@@ -8,6 +8,7 @@
 B2-B3 600-60B        ACPI PM
 3F8-3FF              COM1           FEC00000  I/O APIC
 F4                   debug exit     FEE00000  local APIC
+510-511              fw_cfg
 and what peripherals.py lists
 """
 
@@ -16,7 +17,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from emulator.devices import acpi_pm, debugexit, ioapic, sysports
+from emulator.devices import acpi_pm, debugexit, fw_cfg, ioapic, sysports
 from emulator.devices.clock import Clock
 from emulator.devices.device import Device, State
 from emulator.devices.events import EventQueue
@@ -82,6 +83,7 @@ class PcDevices:
         self.post = sysports.PostCode()
         self.control_a = sysports.SystemControlA(on_reset)
         self.debug_exit = debugexit.DebugExit(on_exit)
+        self.fw_cfg = fw_cfg.FwCfg(ram)
         power_off = on_power_off or partial(on_exit, 0)
         self.acpi = acpi_pm.AcpiPm(clock, events, partial(self.set_irq, IRQ_SCI), power_off)
         for device in (self.pic, self.pit, self.com1, self.rtc):
@@ -90,6 +92,7 @@ class PcDevices:
         self.bus.register(self.post, sysports.POST_PORT)
         self.bus.register(self.control_a, sysports.CONTROL_A_PORT)
         self.bus.register(self.debug_exit, debugexit.PORT)
+        self.bus.register(self.fw_cfg, fw_cfg.SELECTOR, 2, width=2)
         self.bus.register(self.acpi, acpi_pm.BASE, acpi_pm.SIZE, width=4)
         self.bus.register(self.acpi, acpi_pm.SMI_CMD, 2)
         self.peripherals = Peripherals(clock, events, self.bus, self.set_irq, on_reset, disks)
@@ -102,6 +105,7 @@ class PcDevices:
             "post": self.post,
             "control_a": self.control_a,
             "debug_exit": self.debug_exit,
+            "fw_cfg": self.fw_cfg,
             "acpi": self.acpi,
             "pic": self.pic,
         }

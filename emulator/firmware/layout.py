@@ -1,8 +1,10 @@
 """Where things are: memory below 1 MB, and the hardware that the tables describe.
 
+00000 interrupt vectors
 00400 BIOS data area        A0000 video memory       FEC00000 I/O APIC
 00500 free                  E0000 nothing            FEE00000 local APIC
-9FC00 EBDA, 1 KB            F0000 tables of this BIOS
+9FC00 EBDA, 1 KB            F0000 tables of this BIOS, FE000 its interrupt vectors' code,
+                            FE100 the boot loader's GDT
 """
 
 from typing import Final
@@ -15,6 +17,12 @@ ROM: Final = 0xE0000
 MEGABYTE: Final = 0x100000
 MP: Final = 0xF0000
 ACPI: Final = 0xF1000
+IVT: Final = 0x0
+STUBS: Final = 0xFE000
+STUBS_SEGMENT: Final = 0xF000
+GDT: Final = 0xFE100
+GDT_LIMIT: Final = 3 * 8 - 1
+RESET: Final = 0xFFFF0
 
 LAPIC_BASE: Final = 0xFEE00000
 IOAPIC_BASE: Final = 0xFEC00000

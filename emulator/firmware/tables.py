@@ -1,7 +1,13 @@
 """All that the firmware leaves below 1 MB, ready to be written to memory."""
 
-from emulator.firmware import bda, layout, mp
+import struct
+from typing import Final
+
+from emulator.firmware import bda, ivt, layout, mp
 from emulator.firmware.acpi import acpi_tables
+
+FLAT_CODE: Final = 0x00CF9B000000FFFF  # of the GDT that kernels are entered with: selector 8
+FLAT_DATA: Final = 0x00CF93000000FFFF  # selector 10h
 
 
 def firmware_tables(
@@ -13,7 +19,14 @@ def firmware_tables(
     MP tables and no MADT. `pci`: whether there is a PCI bus to tell of.
     """
     apic = bool(features & layout.FEATURE_APIC)
-    tables = [(layout.BDA, bda.bios_data_area(features)), (layout.EBDA, bda.extended_bios_data_area())]
+    tables = [
+        (layout.IVT, ivt.vector_table()),
+        (layout.BDA, bda.bios_data_area(features)),
+        (layout.EBDA, bda.extended_bios_data_area()),
+        (layout.STUBS, ivt.stubs()),
+        (layout.GDT, struct.pack("<3Q", 0, FLAT_CODE, FLAT_DATA)),
+        (layout.RESET, ivt.reset_code()),
+    ]
     if apic:
         configuration = layout.MP + 16
         tables.append((layout.MP, mp.floating_pointer(configuration)))

@@ -19,7 +19,7 @@ AFTER_NONE: Final = 0
 AFTER_MOV_CR3: Final = 1
 AFTER_INVLPG: Final = 2
 AFTER_MOV_CR: Final = 3
-AFTER_FAR: Final = 4  # may switch tasks, and so CR3
+AFTER_FAR: Final = 4  # IRET among others: may switch tasks, and so CR3
 AFTER_SEGMENT: Final = 6  # nothing for the model, but checked execution may begin or end
 
 REGISTER_16: Final = 8  # a register of 16-bit addressing, see cpu/kinds.py

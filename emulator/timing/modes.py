@@ -60,6 +60,9 @@ def evaluate(s: Any) -> Any:
     """Must blocks be checked from now on? True if the engine must stop to change over."""
     flags = load_u32(s.at_eflags)
     cr0 = control(s, 0)
+    if flags & RF and not s.dr7 & 0xFF:
+        # the engine would keep it and show it to PUSHF; its one instruction has no breakpoint to be held off
+        store_u32(s.at_eflags, flags & ~RF)
     if control(s, 4) & CR4_PAE:  # SDM vol. 3A 3.8: another table format
         s.stop |= STOP_PAE
         call1(s.stop_function, s.engine)

@@ -13,7 +13,7 @@ frame marks) are addresses in the scalars. The first scalars are cheap to reach 
 through a memoryview (`StateView`). All integers are signed 64-bit.
 """
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numba import from_dtype, types
@@ -143,7 +143,6 @@ class StateView:
     __slots__ = ("_words", "array")
     _words: memoryview
     array: NDArray[Any]
-    _INDEX: Final = {name: position for position, name in enumerate(SCALARS)}
 
     def __init__(self) -> None:
         """Allocate a zeroed record."""
@@ -152,14 +151,11 @@ class StateView:
         words = array.view(np.uint8)[: 8 * len(SCALARS)].data.cast("q")
         object.__setattr__(self, "_words", words)
 
-    def __getattr__(self, name: str) -> int:
-        try:
-            return int(self._words[self._INDEX[name]])
-        except KeyError:
-            raise AttributeError(name) from None
+    if TYPE_CHECKING:  # a property for each scalar, made below
 
-    def __setattr__(self, name: str, value: int) -> None:
-        self._words[self._INDEX[name]] = value
+        def __getattr__(self, name: str) -> int: ...
+
+        def __setattr__(self, name: str, value: int) -> None: ...
 
     @property
     def address(self) -> int:
@@ -169,3 +165,17 @@ class StateView:
     def field(self, name: str) -> NDArray[Any]:
         """An array field of the record."""
         return self.array[name][0]  # type: ignore[no-any-return]
+
+
+def _scalar(position: int) -> property:
+    def get(view: StateView) -> int:
+        return view._words[position]
+
+    def put(view: StateView, value: int) -> None:
+        view._words[position] = value
+
+    return property(get, put)
+
+
+for _position, _name in enumerate(SCALARS):
+    setattr(StateView, _name, _scalar(_position))

@@ -12,10 +12,10 @@ from typing import Any
 from numba import from_dtype, types
 
 from emulator.compiled import Word, compiled, for_python, load_u8, load_u32, store_u8, store_u32
-from emulator.mmu.tlb import DATA
-from emulator.mmu.walk import CR0_PG, control, permitted, set_accessed, table_frame, walk
+from emulator.mmu.tlb import CODE, DATA
+from emulator.mmu.walk import CR0_PG, control, permitted, set_accessed, table_frame
 from emulator.timing.access import access, flush_soft_tlb
-from emulator.timing.after import AFTER_FAR, after_effect, forget_filters
+from emulator.timing.after import AFTER_FAR, AFTER_SEGMENT, after_effect, forget_filters
 from emulator.timing.charge import charge, charge_instructions
 from emulator.timing.fill import ERROR_PRESENT, ERROR_USER, ERROR_WRITE, translation
 from emulator.timing.state import STATE
@@ -136,16 +136,16 @@ def control_3_changed(state: Any) -> None:
         s.after = AFTER_FAR
         after_effect(s)
         flush_soft_tlb(s)
-    s.after = 0
+    s.after = AFTER_SEGMENT  # the new task's segments and NT, too
 
 
 @for_python(types.int64(ARRAY, types.int64))
-def physical_address(state: Any, linear: Word) -> Any:
-    """Where the tables map a linear address, or -1: for debuggers and decoders, no side effects."""
-    s = state[0]
-    if not control(s, 0) & CR0_PG:
-        return linear & 0xFFFFFFFF
-    found = walk(s, (linear & 0xFFFFFFFF) >> 12)
+def code_address(state: Any, linear: Word) -> Any:
+    """Where an instruction at a linear address is fetched from, or -1: for decoders, no side effects.
+
+    The code TLB may lead elsewhere than the tables, or still lead somewhere.
+    """
+    found = translation(state[0], CODE, (linear & 0xFFFFFFFF) >> 12)
     if found < 0:
         return -1
     return (found & 0xFFFFF) << 12 | (linear & 0xFFF)

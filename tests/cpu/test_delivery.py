@@ -252,3 +252,26 @@ def test_a_bad_gate_for_an_exception_sets_the_ext_bit() -> None:
     assert guest.report().stack[:2] == (UD * 8 + 2 + 1, MAIN)
     guest.gate(UD, selector=ABSENT_CODE)
     assert guest.report().stack[:2] == (ABSENT_CODE + 1, MAIN)
+
+
+def test_rf_that_iret_set_is_over_when_int_n_pushes_its_frame() -> None:
+    """SDM vol. 3B 17.3.1.1: RF is cleared when an INT n begins. QEMU 7.2 pushes it."""
+    guest = Guest(user="int 0x21")
+    guest.user_flags = RF | 2
+    guest.gate(0x21, dpl=3)
+    assert guest.report(qemu=False).stack[2] == 2
+
+
+def test_a_fault_in_the_instruction_that_iret_went_to_pushes_rf_set() -> None:
+    guest = Guest(user="ud2")
+    guest.user_flags = RF | 2
+    assert guest.report().stack[2] == RF | 2
+
+
+@pytest.mark.parametrize("before", ["", "nop; "])
+def test_rf_that_iret_set_is_never_seen_by_pushfd(before: str) -> None:
+    """SDM vol. 2B, PUSHF: its image has RF clear; and RF lasts for one instruction only."""
+    guest = Guest(user=f"{before}pushfd; pop eax; int 0x21")
+    guest.user_flags = RF | 2
+    guest.gate(0x21, dpl=3)
+    assert guest.report().registers[0] == 2

@@ -116,3 +116,8 @@ def test_int_n_with_an_empty_idt_is_a_triple_fault_at_the_int() -> None:
     lines = triple(guest).splitlines()[1:]
     assert lines[0].split()[0] == "33"
     assert f"0008:{MAIN + 2:08x}" in lines[1]
+
+
+def test_int_8_through_a_gate_below_its_dpl_is_a_general_protection_fault_and_no_double_fault() -> None:
+    report = Guest(user="nop; int 8").report()
+    assert (report.vector, *report.stack[:2]) == (GP, DF * 8 + 2, USER + 1)

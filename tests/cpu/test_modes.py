@@ -282,3 +282,20 @@ def test_the_stack_pointer_wraps_within_64_kb_in_real_mode() -> None:
     machine = boot({SECTOR: (main, 16), 0x7CC0: (f"mov [{LOG:#x}], sp; mov sp, 0x7000; " + END, 16)})
     assert run(machine).status == 0
     assert log(machine)[0] & 0xFFFF == 0xFFFA
+
+
+@pytest.mark.parametrize("accounting", [True, False])
+def test_rf_that_iret_sets_is_gone_behind_the_next_instruction(accounting: bool) -> None:
+    """SDM vol. 3B 15.3.1.1; PUSHF never shows it (vol. 2B, PUSHF)."""
+    flags = 0x10002
+    iret = f"push dword ptr {flags:#x}; .byte 0x66, 0x6a, 0; .byte 0x66, 0x68; .long 0x7c40; .byte 0x66, 0xcf"
+    show = f"pushfd; pop dword ptr [{LOG:#x}]; pushfd; pop dword ptr [{LOG + 4:#x}]; jmp on; on: pushfd; "
+    machine = boot(
+        {
+            0x7C00: (f"mov sp, 0x7c00; {iret}", 16),
+            0x7C40: (show + f"pop dword ptr [{LOG + 8:#x}]; {END}", 16),
+        },
+        accounting=accounting,
+    )
+    assert machine.run(max_cycles=100_000) == Outcome("exit", 0, "the guest ended with status 0")
+    assert struct.unpack("<3I", machine.ram.read(LOG, 12)) == (2, 2, 2)

@@ -125,8 +125,10 @@ def test_both_tasks_are_busy_after_an_exception_through_a_task_gate() -> None:
     assert ram.read(GDT + TASK2_SELECTOR + 5, 1)[0] & 0x1F == 0xB
 
 
-def test_iret_with_nt_goes_back_to_the_interrupted_task() -> None:
-    guest = guest_with_task("mov ebx, 5; int 0x31; inc ebx; int 0x30", vector=0x31)
+@pytest.mark.parametrize("paging", [False, True])
+def test_iret_with_nt_goes_back_to_the_interrupted_task(paging: bool) -> None:
+    load_cr3 = f"mov dword ptr [{TSS + 28:#x}], {TABLES:#x};" if paging else ""
+    guest = guest_with_task(load_cr3 + "mov ebx, 5; int 0x31; inc ebx; int 0x30", vector=0x31, paging=paging)
     guest.place(0x128000, "add dword ptr [0x106048], 1; mov eax, 0x77; iretd; ")
     guest.pieces[TASK2] = tss32(eip=0x128000)
     guest.gate(0x30)

@@ -29,7 +29,9 @@ def test_the_causes_are_in_the_reference_in_their_order() -> None:
     assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == CAUSES
 
 
-@pytest.mark.parametrize("words", [("boot",), ("images",), ("bench", "uls"), ("bench", "ipc")])
+@pytest.mark.parametrize(
+    "words", [("boot",), ("images",), ("bench", "uls"), ("bench", "ipc"), ("bench", "host"), ("report",)]
+)
 def test_every_option_is_in_the_reference(words: tuple[str, ...]) -> None:
     command = typer.main.get_command(app)
     for word in words:

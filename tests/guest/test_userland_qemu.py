@@ -95,18 +95,18 @@ def test_sandbox(build: Path, flush: str, entry: str) -> None:
 
 
 @pytest.mark.parametrize("entry", ["sysexit", "iret"])
-@pytest.mark.parametrize("flush", ["invlpg", "cr3"])
-@pytest.mark.parametrize("test", EXTENSION_TESTS)
-def test_extensions(build: Path, test: str, flush: str, entry: str) -> None:
-    judge(boot(build, f"flush={flush} entry={entry}", test), EXTENSION_TESTS[test])
-
-
-@pytest.mark.parametrize("entry", ["sysexit", "iret"])
 def test_small(build: Path, entry: str) -> None:
     """Bases, switches and the trampoline. Not limits: TCG has none on data and stack accesses."""
     small = "test_small_small.elf test_small"
     modules = [f"{small} small main", f"{small} small peer", "test_small.elf test_small large"]
     judge(boot(build, f"small=on entry={entry}", *modules), 49)
+
+
+@pytest.mark.parametrize("entry", ["sysexit", "iret"])
+@pytest.mark.parametrize("flush", ["invlpg", "cr3"])
+@pytest.mark.parametrize("test", EXTENSION_TESTS)
+def test_extensions(build: Path, test: str, flush: str, entry: str) -> None:
+    judge(boot(build, f"flush={flush} entry={entry}", test), EXTENSION_TESTS[test])
 
 
 def test_bench_uls_prints_complete_and_ordered_samples(build: Path) -> None:

@@ -7,7 +7,9 @@
                                                   newc archive v
                                                   FOLDER/initramfs.cpio: /init, busybox, applets
 
-    python tests/guests/debian.py [FOLDER]     the same by hand; tests call fetch() or the fixture below
+    python tests/guests/debian.py [--options] [FOLDER]
+
+does the same by hand; tests call fetch() or the fixture below.
 
 The folder is $RINGTOLL_GUESTS, or ringtoll-guests in the user's cache; what is there is not fetched again.
 With run="COMMANDS" on the kernel's command line the initramfs runs these and turns the machine off.
@@ -19,6 +21,7 @@ i386 need not be added. A host without apt-get, Debian's keyring or a network ra
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -199,9 +202,19 @@ def _digests(paths: Iterable[Path]) -> Iterator[str]:
         yield f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path}"
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> None:
+    """Print digests of what was fetched, or with --options how `ringtoll bench host` is told of it."""
+    options = arguments[:1] == ["--options"]
+    folders = arguments[1:] if options else arguments
     try:
-        got = fetch(Path(sys.argv[1]).absolute() if len(sys.argv) > 1 else None)
+        got = fetch(Path(folders[0]).absolute() if folders else None)
     except Unavailable as error:
-        sys.exit(f"debian.py: {error}")
-    print("\n".join(_digests((got.kernel, got.busybox, got.memtest, got.initramfs))))
+        sys.exit(f"debian.py: no Linux kernel: {error}")
+    if options:
+        print(f"--linux {shlex.quote(str(got.kernel))} --initrd {shlex.quote(str(got.initramfs))}")
+    else:
+        print("\n".join(_digests((got.kernel, got.busybox, got.memtest, got.initramfs))))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -15,6 +15,7 @@ from tests.support import (
     EXIT,
     FRAMES,
     IDT,
+    MEMORY,
     PENTIUM3,
     PENTIUM4,
     PROFILES,
@@ -234,6 +235,18 @@ def test_a_crossing_access_takes_two_translations_and_two_lines(name: str) -> No
     assert (two[0] - one[0], two[1] - one[1], two[2] - one[2]) == (1, 1, 0)
 
 
+@profiles
+def test_a_store_that_crosses_into_a_page_table_is_noticed(name: str) -> None:
+    def flushes(target: int) -> int:
+        made = rig(name, 1)
+        made.small(DATA + 0x1000, target, P | W)
+        store = f"mov eax, [{DATA + 0x1000}]; shl eax, 16; mov [{DATA + 0xFFE}], eax; jmp on; on:"
+        made.run(store + EXIT)
+        return made.machine.host_statistics()["table_flushes"]
+
+    assert flushes(TABLES) == flushes(FRAMES + 0x1000) + 1
+
+
 # -- caches
 
 
@@ -442,3 +455,26 @@ def test_the_counts_of_a_fixed_program(name: str) -> None:
         "<II", b"".join(before[i : i + 4] + after[i : i + 4] for i in range(0, len(after), 4))
     )
     assert sorted(new ^ old for old, new in words if new != old) == [0x20, 0x20, 0x60, 0x60, 0x60]
+
+
+@profiles
+def test_a_store_over_a_page_boundary_counts_as_a_store_to_the_table_behind_it(name: str) -> None:
+    def flushes(offset: int) -> int:
+        made = rig(name, 2)
+        made.small(DATA + 0x3000, FRAMES + 0x3000, P | W | U)
+        made.small(DATA + 0x4000, made.pte_at(DATA) & 0xFFFFF000, P | W | U)  # the page table itself
+        touch = f"mov eax, [{DATA + 0x3FF0}]; mov ecx, [{DATA + 0x4000}];"
+        store = f"mov dword ptr [{DATA + 0x3FF0 + offset}], 0; jmp next; next: nop;"
+        made.run(f"{BEGIN} {touch} {store} {EXIT}")
+        return made.machine.state.table_flushes
+
+    assert flushes(14) == flushes(0) + 1
+
+
+def test_stores_over_page_boundaries_anywhere_in_memory_are_told_apart_from_tables() -> None:
+    made = machine()
+    step = f"mov dword ptr [ebx - 2], 0; add ebx, 0x1000; cmp ebx, {MEMORY:#x}; jb again;"
+    step += " mov al, 0; out 0xf4, al; hlt"
+    made.load(flat(assemble(f"mov ebx, 0x202000; again: {step}", 0x100000), 0x100000))
+    assert made.run(max_cycles=50_000_000).kind == "exit"
+    assert made.state.table_flushes == 0

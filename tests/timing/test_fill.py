@@ -13,6 +13,7 @@ import pytest
 from tests.support import (
     EXIT,
     FRAMES,
+    IDT,
     PENTIUM4,
     PROFILES,
     PROGRAM,
@@ -25,6 +26,7 @@ from tests.support import (
     W,
     assemble,
     check,
+    gate,
     logged,
 )
 
@@ -146,6 +148,24 @@ def test_an_interrupt_frame_pushed_over_code_is_new_code(profile: str, accountin
     assert log == logged(site, 9)
 
 
+@profiles
+@modes
+def test_an_interrupt_frame_from_page_0_down_to_the_top_of_the_address_space(
+    profile: str, accounting: bool
+) -> None:
+    """Page 0 holds code, and where the frame ends nothing can be fetched: there is no memory."""
+    made = rig(profile, accounting=accounting)
+    top, landing = 0xFFC00000, PROGRAM + 0x100
+    made.big(top, top, P | W)
+    made.machine.ram.write(0x300, b"\xc3")
+    made.machine.ram.write(IDT + 8 * 0x40, gate(landing))
+    code = assemble("xor ebx, ebx; mov eax, 0x300; call eax; mov esp, 5; int 0x40", PROGRAM)
+    log = made.run(
+        code.ljust(0x100, b"\x90") + assemble(f"mov esp, 0x38000; mov eax, 7; int 0x30; {EXIT}", landing)
+    )
+    assert log == logged(7)
+
+
 def test_the_model_decodes_rewritten_code_anew() -> None:
     """The same size, another number of instructions."""
     counts = []
@@ -170,6 +190,19 @@ def test_the_model_decodes_rewritten_code_anew_where_a_stale_entry_finds_it() ->
         assert len(log) == 2
         counts.append(made.machine.instructions)
     assert counts[1] == counts[0] + 4
+
+
+def test_an_instruction_that_is_ours_to_execute_is_found_through_a_stale_entry() -> None:
+    """RDMSR of an unknown register, whose page is no longer mapped but in the code TLB."""
+    made = rig(PENTIUM4)
+    unmap = f"mov dword ptr [{made.pte_at(CODE)}], 0;"
+    made.machine.ram.write(FRAMES, b"\x0f\x32\xc3")
+    log = made.run(
+        f"""mov ecx, 0x12345; mov edx, {CODE}; lea edi, [one]; call edx
+            one: {unmap} mov edx, {CODE}; lea edi, [two]; call edx
+            two: {EXIT}"""
+    )
+    assert log == [(13, 0, CODE)] * 2
 
 
 def test_write_xor_execute_costs_one_flush_for_each_frame_that_turns_to_code() -> None:
