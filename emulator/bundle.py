@@ -10,6 +10,7 @@
     images/NAME.o        extensions, linked into one sandbox image when they are needed
     images/runtime.o     what every sandbox image has: return stubs
     images/libc_sandbox.o    and the libc of extensions
+    images/include/      headers, for `ringtoll ext build`
 """
 
 import hashlib

@@ -19,6 +19,8 @@ TOOLS = ("ziglang==0.17.1", "pyelftools>=0.31")
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "guest" / "build"
 IMAGES = ROOT / "emulator" / "images"
+HEADERS = (ROOT / "guest" / "include", ROOT / "guest" / "libc" / "include")
+"""What `ringtoll ext build` compiles with."""
 
 
 def build() -> None:
@@ -53,6 +55,8 @@ def collect() -> list[str]:
     for path in images:
         shutil.copyfile(path, IMAGES / path.name)
         lines.append(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n")
+    for headers in HEADERS:
+        shutil.copytree(headers, IMAGES / "include", dirs_exist_ok=True)
     (IMAGES / "MANIFEST").write_text("".join(lines), encoding="utf-8")
     return [path.name for path in images]
 

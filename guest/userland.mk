@@ -14,7 +14,8 @@ say  = $(if $(V),,echo "  $(1) $@";)
 BUILD  ?= build
 
 # From guest/Makefile when included by it. The zig default for x86 has SSE2; compiled code must not use MMX or SSE: a
-# Pentium Pro has neither, and a handler would change registers that the interrupted code may be using.
+# Pentium Pro has neither, and a handler would change registers that the interrupted code may be using. It defines NDEBUG
+# by itself when it optimises; assert() is to stay.
 ifndef GUEST_TARGET
 GUEST_TARGET := -target x86-freestanding-none -mcpu=i686
 ZIG_LIB      := $(shell $(ZIG) env | sed -n 's/.*lib_dir *[=:] *"\(.*\)".*/\1/p;s/.*"lib_dir": *"\(.*\)".*/\1/p')
@@ -22,9 +23,13 @@ GUEST_MAPS   := -ffile-prefix-map=$(CURDIR)=guest -ffile-prefix-map=$(ZIG_LIB)=z
 endif
 U_FLAGS = $(GUEST_TARGET) -std=gnu11 -O2 -g -ffreestanding -fno-stack-protector -fno-pic -fno-pie -mno-sse -mno-mmx \
           -fno-sanitize=all -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-builtin -nostdlib \
-          -Wall -Wextra -Werror $(GUEST_MAPS) -Iinclude -Ilibc/include -Itesting
+          -UNDEBUG -Wall -Wextra -Werror $(GUEST_MAPS) -Iinclude -Ilibc/include -Itesting
 
-U_LIBC     = crt0.S start.c syscall.S cpu.S calls.c errno.c thread.c clone.S string.c int64.c number.c malloc.c printf.c
+# libc: what both sides have, what only programs have, and what the sandbox has instead (libc/sandbox).
+U_LIBC_ALL = syscall.S cpu.S setjmp.S entry.c calls.c errno.c string.c string_state.c strerror.c ctype.c int64.c number.c \
+             sort.c random.c malloc.c arena.c printf.c stdio.c time.c assert.c
+U_LIBC     = crt0.S start.c exit.c context.c thread.c clone.S $(U_LIBC_ALL)
+U_LIBC_BOX = $(U_LIBC_ALL) sandbox/context.c sandbox/exit.c
 # A program is programs/NAME.c, or a folder programs/NAME with several .c and .S files.
 U_SOURCES  = $(wildcard programs/$(1).c programs/$(1)/*.c programs/$(1)/*.S)
 U_PROGRAMS = $(patsubst programs/%.c,%,$(wildcard programs/*.c)) \
@@ -37,7 +42,7 @@ U_HEADERS  = $(wildcard libc/*.h libc/include/*.h libc/include/sys/*.h include/r
 U_TESTING  = $(patsubst %,$(BUILD)/%.o,$(sort $(wildcard testing/*.c testing/*.S)))
 U_LIBC_O   = $(patsubst %,$(BUILD)/libc/%.o,$(U_LIBC))
 U_ELFS     = $(patsubst %,$(BUILD)/%.elf,$(U_PROGRAMS)) $(patsubst %,$(BUILD)/%_small.elf,$(U_SMALL))
-U_EXT_O    = $(patsubst %,$(BUILD)/%.o,$(U_EXTS) runtime)
+U_EXT_O    = $(patsubst %,$(BUILD)/%.o,$(U_EXTS) runtime libc_sandbox)
 
 .PHONY: all userland
 all: userland
@@ -75,19 +80,21 @@ $(BUILD)/extensions/%.o: extensions/% $(U_HEADERS) userland.mk
 	@mkdir -p $(@D)
 	$(Q)$(call say,CC)$(ZIG) cc $(U_FLAGS) -c $< -o $@
 
-$(patsubst %,$(BUILD)/%.o,$(filter-out sleeper worker blocker porter nester,$(U_EXTS))): $(BUILD)/%.o: $(BUILD)/extensions/%.c.o
+$(patsubst %,$(BUILD)/%.o,$(U_EXTS)): $(BUILD)/%.o: $(BUILD)/extensions/%.c.o
 	$(Q)cp $< $@
 
-# Extensions with libc's system calls: one relocatable file from several, as the sandbox linker wants it.
-$(patsubst %,$(BUILD)/%.o,sleeper worker blocker porter nester): $(BUILD)/%.o: $(BUILD)/extensions/%.c.o \
-		$(patsubst %,$(BUILD)/%.o,libc/calls.c libc/errno.c libc/syscall.S)
-	$(Q)$(call say,CC)$(ZIG) cc $(GUEST_TARGET) -nostdlib -r -o $@ $^
+$(BUILD)/runtime.o: $(BUILD)/extensions/runtime.S.o
+	$(Q)cp $< $@
 
-# The runtime: return stubs, and those parts of libc that have no data and that compilers call on their own.
-$(BUILD)/runtime.o: $(patsubst %,$(BUILD)/%.o,extensions/runtime.S libc/string.c libc/int64.c)
+# The libc of all extensions: one relocatable file from several, as the sandbox linker wants it.
+$(BUILD)/libc_sandbox/%.o: libc/% $(U_HEADERS) userland.mk
+	@mkdir -p $(@D)
+	$(Q)$(call say,CC)$(ZIG) cc $(U_FLAGS) -DSANDBOX -c $< -o $@
+
+$(BUILD)/libc_sandbox.o: $(patsubst %,$(BUILD)/libc_sandbox/%.o,$(U_LIBC_BOX))
 	$(Q)$(call say,CC)$(ZIG) cc $(GUEST_TARGET) -nostdlib -r -o $@ $^
 
 # The one image of all extensions that the tests and benchmarks use.
 $(BUILD)/sandbox.elf: $(U_EXT_O) $(wildcard ../loader/sandbox*.py)
-	$(Q)PYTHONPATH="..$${PYTHONPATH:+:$$PYTHONPATH}" $(PYTHON) -m loader.sandbox $@ --runtime $(BUILD)/runtime.o \
+	$(Q)PYTHONPATH="..$${PYTHONPATH:+:$$PYTHONPATH}" $(PYTHON) -m loader.sandbox $@ --runtime $(BUILD)/runtime.o --libc $(BUILD)/libc_sandbox.o \
 		$(foreach e,$(U_EXTS),$(e)=$(BUILD)/$(e).o)

@@ -2,7 +2,7 @@
 
 import typer
 
-from emulator.cli import bench, boot, images, key, profiles, run_report, sign, verify
+from emulator.cli import bench, boot, extension, images, key, profiles, run_report, sign, verify
 from emulator.cli.options import version_option
 
 app = typer.Typer(
@@ -16,10 +16,11 @@ app = typer.Typer(
 )
 app.command(name="boot", epilog=boot.EPILOG)(boot.boot)
 app.command(name="images", epilog=images.EPILOG)(images.images)
+app.command(name="report", epilog=run_report.EPILOG)(run_report.report)
 app.command(name="sign", epilog=sign.EPILOG, no_args_is_help=True)(sign.sign)
 app.command(name="verify", epilog=verify.EPILOG, no_args_is_help=True)(verify.verify)
+app.add_typer(extension.app, name="ext")
 app.add_typer(key.app, name="key")
-app.command(name="report", epilog=run_report.EPILOG)(run_report.report)
 app.add_typer(bench.app, name="bench")
 app.add_typer(profiles.app, name="profiles")
 

@@ -1,8 +1,6 @@
 /*
  * sleeper.c - sleeps as many milliseconds as the event's value says: a handler may block in a system call.
- *
- * The one extension that is linked with libc (userland.mk): its errno and syscall_entry lie in the protected area,
- * its code in the public one, like those of any extension.
+ * nanosleep() is the libc's, which the sandbox has once for all extensions.
  */
 #include <ringtoll/abi.h>
 #include <time.h>

@@ -4,7 +4,7 @@
  *   0x40800000 +------------------------+
  *              | mmap, shared segments  |  runs of pages, first fit from above; each page knows who has it
  *              |   free                 |
- *              | brk                    |  one break for all extensions, grows upwards
+ *              | brk                    |  one break, of one extension at a time; grows upwards
  *   first page +------------------------+
  *              | stacks, data           |  fixed
  *   0x40400000 +------------------------+
@@ -22,6 +22,7 @@
 static u8 owner[PAGES];                      /* FREE, BREAK, FIXED, or who called sandbox_alloc() */
 static char *area;                           /* the 4 MB in the direct map */
 static u32 heap_start, heap_end;             /* of brk: addresses in the protected area */
+static u8 break_owner;                       /* who has moved it from its start, or FREE */
 
 static u32 page_of(u32 address) { return (address - ULS_PROTECTED_BASE) >> PAGE_SHIFT; }
 static u32 address_of(u32 page) { return ULS_PROTECTED_BASE + (page << PAGE_SHIFT); }
@@ -46,9 +47,11 @@ static bool give_to_break(u32 from, u32 to)
 	return true;
 }
 
-/* As Linux's brk: the result is the break, unchanged if the request cannot be met. */
-u32 sandbox_brk(u32 address)
+/* As Linux's brk: the result is the break, unchanged if the request cannot be met. 0: another extension has the break. */
+u32 sandbox_brk(u32 address, u8 who)
 {
+	if (break_owner != FREE && break_owner != who)
+		return 0;
 	if (!area || address < heap_start || address > ULS_PROTECTED_BASE + ULS_AREA_SIZE)
 		return heap_end;
 	u32 have = page_of(ALIGN_UP(heap_end, PAGE_SIZE)), want = page_of(ALIGN_UP(address, PAGE_SIZE));
@@ -58,7 +61,18 @@ u32 sandbox_brk(u32 address)
 		memset(owner + want, FREE, have - want);
 	if (address > heap_end && (heap_end & (PAGE_SIZE - 1)))    /* the page that it ended in may have been used further up */
 		memset(area + (heap_end - ULS_PROTECTED_BASE), 0, PAGE_SIZE - (heap_end & (PAGE_SIZE - 1)));
+	break_owner = address == heap_start ? FREE : who;
 	return heap_end = address;
+}
+
+/* Its owner's end. -> the pages that were its */
+u32 sandbox_break_release(u8 who)
+{
+	u32 pages = page_of(ALIGN_UP(heap_end, PAGE_SIZE)) - page_of(ALIGN_UP(heap_start, PAGE_SIZE));
+	if (break_owner != who)
+		return 0;
+	sandbox_brk(heap_start, who);
+	return pages;
 }
 
 /* -> address or 0 */

@@ -5,12 +5,28 @@ s32 sys_brk(u32 address);
 s32 sys_mmap2(u32 address, u32 length, u32 prot, u32 flags, s32 fd, u32 offset);
 s32 sys_munmap(u32 address, u32 length);
 
+static u8 heap_owner(const struct extension *x) { return (u8)(x - extension + 1); }
+
+/* The creator's RLIMIT_AS covers what its extensions have. */
+static s32 extension_brk(u32 address)
+{
+	struct mm *mm = process()->mm;
+	u8 who = heap_owner(current->ext);
+	u32 before = ALIGN_UP(sandbox_brk(0, who), PAGE_SIZE), after = ALIGN_UP(address, PAGE_SIZE);
+	if (address > before && !mm_allows(mm, after - before))
+		return (s32)sandbox_brk(0, who);
+	address = sandbox_brk(address, who);
+	if (address)
+		mm->elsewhere += ALIGN_UP(address, PAGE_SIZE) - before;
+	return (s32)address;
+}
+
 /* As Linux: the result is the break, unchanged if the request cannot be met. */
 s32 sys_brk(u32 address)
 {
 	struct mm *mm = current->mm;
 	if (!mm)
-		return (s32)sandbox_brk(address);
+		return extension_brk(address);
 	if (address < mm->brk_start || address > ULS_PUBLIC_BASE)
 		return (s32)mm->brk;
 	u32 old_end = ALIGN_UP(mm->brk, PAGE_SIZE), new_end = ALIGN_UP(address, PAGE_SIZE);
@@ -22,9 +38,6 @@ s32 sys_brk(u32 address)
 	return (s32)address;
 }
 
-static u8 heap_owner(const struct extension *x) { return (u8)(x - extension + 1); }
-
-/* The creator's RLIMIT_AS covers what its extensions map. */
 static s32 extension_mmap(u32 length, u32 flags)
 {
 	struct mm *mm = process()->mm;
@@ -49,7 +62,7 @@ static s32 extension_munmap(u32 address, u32 length)
 
 void extension_unmap_all(struct extension *x)
 {
-	u32 pages = sandbox_free_all(heap_owner(x));
+	u32 pages = sandbox_free_all(heap_owner(x)) + sandbox_break_release(heap_owner(x));
 	struct task *leader = x->owner ? x->owner->leader : 0;
 	if (leader && leader->mm)
 		leader->mm->elsewhere -= pages << PAGE_SHIFT;

@@ -14,8 +14,6 @@
 #include <uls.h>
 #include <unistd.h>
 
-syscall_entry_t syscall_entry = syscall_sysenter;
-
 long __result(long value)
 {
 	if (value < 0 && value >= -4095) {
@@ -33,8 +31,6 @@ void _exit(int status)
 	for (;;)
 		CALL(SYS_exit_group, status, 0, 0, 0);
 }
-
-void exit(int status) { _exit(status); }
 
 ssize_t read(int fd, void *buffer, size_t n) { return CALL(SYS_read, fd, buffer, n, 0); }
 ssize_t write(int fd, const void *buffer, size_t n) { return CALL(SYS_write, fd, buffer, n, 0); }
@@ -149,6 +145,8 @@ int uls_bind_to(int id, int source, abi_u32 a, abi_u32 b) { return CALL(SYS_uls_
 int uls_unbind(int id, int source, abi_u32 a) { return CALL(SYS_uls_unbind, id, source, a, 0); }
 int uls_raise(int id, int priority, abi_u32 value) { return CALL(SYS_uls_raise, id, priority, value, 0); }
 int uls_control(int id, int what, abi_u32 value) { return CALL(SYS_uls_control, id, what, value, 0); }
+int uls_load(const char *name) { return CALL(SYS_uls_load, name, 0, 0, 0); }
+int uls_unload(const char *name) { return CALL(SYS_uls_unload, name, 0, 0, 0); }
 int uls_revoke(int id) { return CALL(SYS_uls_revoke, id, 0, 0, 0); }
 int uls_ioperm(int id, int port, int count, int on) { return CALL(SYS_uls_ioperm, id, port, count, on); }
 int uls_post(int id, abi_u32 value) { return CALL(SYS_uls_post, id, value, 0, 0); }

@@ -1,15 +1,20 @@
-/* printf.c - formatted output, one write() for each call. */
+/* printf.c - formatted output, to memory or to a stream. */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include "stream.h"
 
-struct out { char *to; size_t room, length; };
+/* With a stream, `to` is a buffer that is written whenever it is full. */
+struct out { char *to; size_t room, held, length; FILE *stream; };
 
 static void put(struct out *o, char c)
 {
-	if (o->length + 1 < o->room)
-		o->to[o->length] = c;
+	if (o->stream && o->held == o->room) {
+		fwrite(o->to, 1, o->held, o->stream);
+		o->held = 0;
+	}
+	if (o->held < o->room)
+		o->to[o->held++] = c;
 	o->length++;
 }
 
@@ -85,7 +90,7 @@ static const char *parse(const char *f, struct spec *s, va_list *a)
 		f++;
 		s->precision = count(&f, a);
 	}
-	for (; *f == 'l' || *f == 'h' || *f == 'z' || *f == 'j'; f++)
+	for (; *f == 'l' || *f == 'h' || *f == 'z' || *f == 't' || *f == 'j'; f++)
 		s->size += *f == 'l' ? 1 : *f == 'h' ? -1 : *f == 'j' ? 2 : 0;
 	return f;
 }
@@ -103,9 +108,8 @@ static int64_t take(const struct spec *s, int is_signed, va_list *a)
 	return is_signed ? (int64_t)(int32_t)v : (int64_t)v;
 }
 
-int vsnprintf(char *to, size_t n, const char *f, va_list arguments)
+static void format(struct out *o, const char *f, va_list arguments)
 {
-	struct out o = { to, n, 0 };
 	va_list a;
 
 	va_copy(a, arguments);
@@ -116,76 +120,80 @@ int vsnprintf(char *to, size_t n, const char *f, va_list arguments)
 		const char *text;
 
 		if (*f != '%') {
-			put(&o, *f);
+			put(o, *f);
 			continue;
 		}
 		f = parse(f + 1, &s, &a);
 		switch (*f) {
 		case 'd': case 'i':
 			v = take(&s, 1, &a);
-			number(&o, &s, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, 0, v < 0 ? "-" : s.plus ? "+" : s.space ? " " : "");
+			number(o, &s, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, 0, v < 0 ? "-" : s.plus ? "+" : s.space ? " " : "");
 			break;
-		case 'u': number(&o, &s, take(&s, 0, &a), 10, 0, ""); break;
-		case 'o': number(&o, &s, take(&s, 0, &a), 8, 0, s.alternate ? "0" : ""); break;
+		case 'u': number(o, &s, take(&s, 0, &a), 10, 0, ""); break;
+		case 'o':
+			v = take(&s, 0, &a);
+			number(o, &s, v, 8, 0, s.alternate && v ? "0" : "");
+			break;
 		case 'x': case 'X':
 			v = take(&s, 0, &a);
-			number(&o, &s, v, 16, *f == 'X', s.alternate && v ? *f == 'X' ? "0X" : "0x" : "");
+			number(o, &s, v, 16, *f == 'X', s.alternate && v ? *f == 'X' ? "0X" : "0x" : "");
 			break;
-		case 'p': number(&o, &s, va_arg(a, uint32_t), 16, 0, "0x"); break;
+		case 'p': number(o, &s, va_arg(a, uint32_t), 16, 0, "0x"); break;
 		case 'c':
 			c = (char)va_arg(a, int);
-			field(&o, &s, "", 0, &c, 1);
+			field(o, &s, "", 0, &c, 1);
 			break;
 		case 's':
 			text = va_arg(a, const char *);
 			text = text ? text : "(null)";
-			field(&o, &s, "", 0, text, (int)strnlen(text, s.precision < 0 ? (size_t)-1 : (size_t)s.precision));
+			field(o, &s, "", 0, text, (int)strnlen(text, s.precision < 0 ? (size_t)-1 : (size_t)s.precision));
 			break;
 		case 0: f--; break;
-		default: put(&o, *f);
+		default: put(o, *f);
 		}
 	}
 	va_end(a);
+}
+
+int vsnprintf(char *to, size_t n, const char *f, va_list a)
+{
+	struct out o = { .to = to, .room = n ? n - 1 : 0 };
+
+	format(&o, f, a);
 	if (n)
-		to[o.length < n ? o.length : n - 1] = 0;
+		to[o.held] = 0;
 	return (int)o.length;
 }
 
-int snprintf(char *to, size_t n, const char *format, ...)
+int vfprintf(FILE *stream, const char *f, va_list a)
 {
-	va_list a;
+	char buffer[256];
+	struct out o = { .to = buffer, .room = sizeof buffer, .stream = stream };
 
-	va_start(a, format);
-	int length = vsnprintf(to, n, format, a);
-	va_end(a);
-	return length;
+	format(&o, f, a);
+	fwrite(buffer, 1, o.held, stream);
+	return ferror(stream) ? -1 : (int)o.length;
 }
 
-int vprintf(const char *format, va_list a)
+int vdprintf(int fd, const char *f, va_list a)
 {
-	char line[512];
-	int length = vsnprintf(line, sizeof line, format, a);
+	FILE stream = { .fd = fd, .line = 0 };
 
-	write(1, line, length < (int)sizeof line ? length : (int)sizeof line - 1);
-	return length;
+	return vfprintf(&stream, f, a);
 }
 
-int printf(const char *format, ...)
-{
-	va_list a;
+int vprintf(const char *f, va_list a) { return vfprintf(stdout, f, a); }
+int vsprintf(char *to, const char *f, va_list a) { return vsnprintf(to, 0x7fffffff, f, a); }
 
-	va_start(a, format);
-	int length = vprintf(format, a);
-	va_end(a);
-	return length;
-}
+#define FORMATTED(call)               \
+	va_list a;                    \
+	va_start(a, format);          \
+	int length = call;            \
+	va_end(a);                    \
+	return length
 
-int puts(const char *s) { return printf("%s\n", s); }
-
-int putchar(int c)
-{
-	char byte = (char)c;
-
-	write(1, &byte, 1);
-	return (unsigned char)c;
-}
+int printf(const char *format, ...) { FORMATTED(vfprintf(stdout, format, a)); }
+int fprintf(FILE *stream, const char *format, ...) { FORMATTED(vfprintf(stream, format, a)); }
+int dprintf(int fd, const char *format, ...) { FORMATTED(vdprintf(fd, format, a)); }
+int sprintf(char *to, const char *format, ...) { FORMATTED(vsprintf(to, format, a)); }
+int snprintf(char *to, size_t n, const char *format, ...) { FORMATTED(vsnprintf(to, n, format, a)); }

@@ -124,3 +124,50 @@ char *strstr(const char *s, const char *part)
 			return (char *)s;
 	return n ? 0 : (char *)s;
 }
+
+size_t strspn(const char *s, const char *set)
+{
+	size_t n = 0;
+
+	while (s[n] && strchr(set, s[n]))
+		n++;
+	return n;
+}
+
+size_t strcspn(const char *s, const char *set)
+{
+	size_t n = 0;
+
+	while (s[n] && !strchr(set, s[n]))
+		n++;
+	return n;
+}
+
+char *strpbrk(const char *s, const char *set)
+{
+	s += strcspn(s, set);
+	return *s ? (char *)s : 0;
+}
+
+char *strncat(char *to, const char *from, size_t n)
+{
+	char *end = to + strlen(to);
+	size_t used = strnlen(from, n);
+
+	memcpy(end, from, used);
+	end[used] = 0;
+	return to;
+}
+
+char *strtok_r(char *s, const char *separators, char **rest)
+{
+	if (!s)
+		s = *rest;
+	s += strspn(s, separators);
+	*rest = s + strcspn(s, separators);
+	if (s == *rest)
+		return 0;
+	if (**rest)
+		*(*rest)++ = 0;
+	return s;
+}

@@ -1,6 +1,7 @@
 /* thread.c - clone() as a C function. */
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <syscall.h>
 #include "thread.h"
 
@@ -10,6 +11,7 @@ void __thread_end(int slot, int status) __attribute__((noreturn));
 
 void __thread_end(int slot, int status)
 {
+	fflush(stdout);
 	if (slot >= 0)
 		__thread_leave(slot);
 	for (;;)

@@ -1,4 +1,4 @@
-/* thread.h - between clone() and errno: the stacks that threads run on. */
+/* thread.h - between clone() and context.c: the stacks that threads run on. */
 #ifndef THREAD_H
 #define THREAD_H
 

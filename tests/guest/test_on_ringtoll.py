@@ -97,6 +97,14 @@ def test_shared_memory_reaches_the_sandbox_and_comes_back(profile: str) -> None:
 
 
 @pytest.mark.parametrize("profile", [PENTIUM4, PENTIUM3])
+def test_the_libc_keeps_the_same_promises_outside_and_inside_the_sandbox(profile: str) -> None:
+    _, outcome, said = boot(profile, image("", "test_libc"))
+    judge(outcome, said, 201)
+    inside = re.findall(r"^PASS sandbox\.(malloc\.\w+)$", said, re.M)
+    assert len(inside) == 2 * len(re.findall(r"^PASS malloc\.\w+$", said, re.M))
+
+
+@pytest.mark.parametrize("profile", [PENTIUM4, PENTIUM3])
 def test_ports_are_allowed_to_whom_they_are_given(profile: str) -> None:
     _, outcome, said = boot(profile, image("", "test_ports"))
     judge(outcome, said, 23)
@@ -141,7 +149,7 @@ def small_image(options: str) -> Image:
     bundle = load_bundle()
     extensions = [Extension(name, bundle[f"{name}.o"]) for name in bundle.extensions]
     modules = [
-        Module("sandbox", link_sandbox(extensions, bundle[RUNTIME]).elf),
+        Module("sandbox", link_sandbox(extensions, bundle[RUNTIME], bundle.libc).elf),
         Module("test_small prio=50 small main limits", bundle["test_small_small.elf"]),
         Module("test_small small prio=50 peer", bundle["test_small_small.elf"]),
         Module("test_small prio=50 large limits", bundle["test_small.elf"]),

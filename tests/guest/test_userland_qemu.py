@@ -82,6 +82,12 @@ def test_shm(build: Path, flush: str) -> None:
     judge(boot(build, f"flush={flush}", "test_shm"), 59)
 
 
+@pytest.mark.parametrize("entry", ["sysexit", "iret"])
+@pytest.mark.parametrize("flush", ["invlpg", "cr3"])
+def test_libc(build: Path, flush: str, entry: str) -> None:
+    judge(boot(build, f"flush={flush} entry={entry}", "test_libc"), 201)
+
+
 def test_ports(build: Path) -> None:
     judge(boot(build, "", "test_ports"), 23)
 

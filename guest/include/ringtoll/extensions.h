@@ -100,4 +100,11 @@ struct snoop { abi_u32 write, address, value; };
 #define PORT_SLEEP_IN 3
 #define PORT_REPORT   4
 struct port_access { abi_u32 tried, done; abi_u8 byte; };
+
+/* libc_user: the event's value; libc_peer: an address as the value. */
+#define LIBC_CHECKS 1
+#define LIBC_SHARE  2
+#define LIBC_MAIL   8
+
+struct libc_peer_record { abi_u32 ticks, freed, damaged, in_use; };
 #endif

@@ -58,7 +58,7 @@ static inline struct task *process(void) { return current->ext ? current->ext->o
 
 /* abandon.c */
 void extension_abandon(struct extension *x);   /* it will never run on: what it holds is given back */
-void extension_unmap_all(struct extension *x); /* sys_memory.c: what it got by mmap */
+void extension_unmap_all(struct extension *x); /* sys_memory.c: what it got by mmap and brk */
 
 /* sandbox.c */
 void sandbox_init(const struct module *m);
@@ -69,7 +69,8 @@ extern u32 sandbox_return_stub;
 /* sandbox_heap.c. `who` has the pages: extension number + 1, or SANDBOX_SEGMENT */
 #define SANDBOX_SEGMENT 0xfd
 void sandbox_heap_init(void *frames, u32 first);
-u32  sandbox_brk(u32 address);
+u32  sandbox_brk(u32 address, u8 who);
+u32  sandbox_break_release(u8 who);
 u32  sandbox_alloc(u32 pages, u8 who);         /* zeroed; address in the protected area, or 0 */
 u32  sandbox_free(u32 address, u32 pages, u8 who);
 u32  sandbox_free_all(u8 who);

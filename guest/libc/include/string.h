@@ -17,4 +17,13 @@ char *strcat(char *to, const char *from);
 char *strchr(const char *s, int c);
 char *strrchr(const char *s, int c);
 char *strstr(const char *s, const char *part);
+char *strncat(char *to, const char *from, size_t n);
+size_t strspn(const char *s, const char *set);
+size_t strcspn(const char *s, const char *set);
+char *strpbrk(const char *s, const char *set);
+char *strtok(char *s, const char *separators);
+char *strtok_r(char *s, const char *separators, char **rest);
+char *strdup(const char *s);
+char *strndup(const char *s, size_t n);
+char *strerror(int number);
 #endif

@@ -12,6 +12,8 @@ int uls_bind_to(int id, int source, abi_u32 a, abi_u32 b);        /* FD, RESOURC
 int uls_unbind(int id, int source, abi_u32 a);
 int uls_raise(int id, int priority, abi_u32 value);
 int uls_control(int id, int what, abi_u32 value);
+int uls_load(const char *name);
+int uls_unload(const char *name);
 int uls_revoke(int id);
 int uls_ioperm(int id, int port, int count, int on);
 int uls_post(int id, abi_u32 value);
