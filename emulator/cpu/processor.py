@@ -22,6 +22,7 @@ from emulator.cpu.exceptions import (
     Fault,
     FaultRecord,
 )
+from emulator.cpu.features import reserved_cr4
 from emulator.cpu.guest_error import GuestError as GuestError
 from emulator.cpu.guest_error import engine_error, no_long_mode, no_pae, shutdown_message
 from emulator.cpu.implicit import loads_descriptor
@@ -101,6 +102,7 @@ class Processor(Events):
             self.delivery, self.engine.load_flags, self._load_cr3, self._task_switched
         )
         self.debug = DebugRegisters(self.registers, state)
+        state.cr4_reserved = reserved_cr4(int(profile.cpuid.feature_edx.value))
         self.counts: dict[str, int] = {}
         self._forget = False  # translations, before going on
         self.intercepts = Intercepts(self)
