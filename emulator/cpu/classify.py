@@ -80,7 +80,7 @@ _INTERCEPT: Final = {
 }  # fmt: skip
 # of other classes, and not every profile's: see `features.py`
 ELSEWHERE: Final = frozenset(["movnti", "fisttp", "rdtscp", "syscall", "sysret", "monitor", "mwait"])
-# 16-byte operands that need not be aligned (SDM vol. 1, 11.6.10.1)
+# 16-byte operands that need not be aligned (SDM vol. 1, 4.1.1)
 UNALIGNED: Final = frozenset(["movups", "movupd", "movdqu", "lddqu"])
 _SYNC: Final = frozenset(_INTERCEPT) | {"rdtsc", "cpuid", "sysenter"}
 

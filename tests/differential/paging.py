@@ -115,8 +115,8 @@ def crossing_pages(r: random.Random, f: Fragment) -> None:
 def execution(r: random.Random, f: Fragment) -> None:
     """Code in the test window: absent pages, supervisor pages, code across pages."""
     page = r.randrange(at.PAGES - 1)
-    offset = r.choice((0, 0x20, 0xFFC, 0xFFD, 0xFFE))  # not 0xFFB: see the page on QEMU's differences
-    code = bytes.fromhex("b878563412") + bytes.fromhex("cd7fc3")
+    offset = r.choice((0, 0x20, 0xFF0, 0xFF5, 0xFFA, 0xFFB, 0xFFC, 0xFFD, 0xFFE))
+    code = bytes.fromhex("4141b978563412b878563412cd7fc3")
     f.enter(random_ring(r))
     f.poke_code(at.TEST_PAGES + (page << 12) + offset, code)
     f.add("ring", f"mov eax, {at.WINDOW + (page << 12) + offset:#x}; call eax", SNAPSHOT)
@@ -232,10 +232,11 @@ def control_registers(r: random.Random, f: Fragment) -> None:
         "mov eax, cr0; or eax, 4; mov cr0, eax; fnop",
         "mov eax, cr0; or eax, 8; mov cr0, eax; wait",
         "clts; fninit; fnstcw [esp - 8]; mov eax, [esp - 8]; movzx eax, ax",
-        "mov eax, 0x290; mov cr4, eax; mov eax, cr0; or eax, 8; mov cr0, eax; movaps xmm0, xmm1",
+        "mov eax, 0x290; mov cr4, eax; mov eax, cr0; and al, 0xfb; or al, 8; mov cr0, eax; movaps xmm0, xmm1",
         "mov eax, cr0; and eax, 0xfffffff1; mov cr0, eax; movaps xmm0, xmm1",
         "clts; mov eax, 0x290; mov cr4, eax; movaps xmm0, xmm1",
         "clts; mov eax, 0x90; mov cr4, eax; movaps xmm0, xmm1",
+        "mov eax, 0x90; mov cr4, eax; mov eax, cr0; and al, 0xfb; or al, 8; mov cr0, eax; movaps xmm0, xmm1",
         "mov eax, 0x94; mov cr4, eax; nop",  # TSD
         "mov ax, 0xe; lmsw ax; smsw ax",
         "mov ax, 0; lmsw ax; smsw ax",
