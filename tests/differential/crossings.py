@@ -195,7 +195,7 @@ def double_faults(r: random.Random, f: Fragment) -> None:
 
 @scenario
 def tasks(r: random.Random, f: Fragment) -> None:
-    """Task switches by CALL, JMP, INT and IRET, with good and bad TSSs of 32 and 16 bits, available and busy."""
+    """Task switches by CALL, JMP, INT and IRET: TSSs of 32 and 16 bits, good, bad, available and busy."""
     f.enter(random_ring(r), r.choice((2, 0x3002)))
     gate_selector = r.choice(
         (

@@ -162,7 +162,7 @@ def real() -> dict[int, bytes]:
     for vector in range(at.LAST_VECTOR + 1):
         stub = REAL_STUBS + STUB * vector
         pieces[4 * vector] = stub.to_bytes(4, "little")
-        pieces[stub] = assemble(f"push {vector}; jmp {REAL_COMMON:#x}", stub, 16)
+        pieces[stub] = assemble(f".byte 0x6a, {vector}; jmp {REAL_COMMON:#x}", stub, 16)
     pieces[REAL_COMMON] = assemble(_REAL_COMMON, REAL_COMMON, 16)
     pieces[TASK_16] = assemble(_TASK_B, TASK_16)
     pieces[REAL_GDT] = at.GDT_LIMIT.to_bytes(2, "little") + at.GDT.to_bytes(4, "little")
