@@ -92,6 +92,28 @@ def edits(r: random.Random, f: Fragment) -> None:
 
 
 @scenario
+def fills(r: random.Random, f: Fragment) -> None:
+    """An entry that wasn't present is filled and used in the same block: that needs no invalidation."""
+    f.cr0 |= r.choice((0, 1 << 16))
+    f.poke(at.DIRECTORY + 12, bytes(4))
+    f.enter(0)
+    absent = [page for page, rights in enumerate(at.WINDOW_RIGHTS) if not rights & 1]
+    for page in r.sample(absent, len(absent)):
+        linear = at.WINDOW + (page << 12) + r.choice(OFFSETS)
+        frame = at.TEST_PAGES + (r.randrange(at.PAGES) << 12)
+        if r.random() < 0.5:
+            f.add("ring", access(r, linear), SNAPSHOT)  # a fault
+        value = frame | r.choice((1, 3, 5, 7, 7, 0x107))
+        f.add(
+            "ring",
+            f"mov dword ptr [{at.TABLE_TEST + 4 * page:#x}], {value:#x}; {access(r, linear)}",
+            SNAPSHOT,
+        )
+    use = access(r, at.HOLE + (r.randrange(at.PAGES) << 12) + 0x20)
+    f.add("ring", f"mov dword ptr [{at.DIRECTORY + 12:#x}], {at.TABLE_TEST | 7:#x}; {use}", SNAPSHOT)
+
+
+@scenario
 def edits_seen_from_outside(r: random.Random, f: Fragment) -> None:
     """Page tables that change in ring 0, accesses in ring 3."""
     f.cr0 |= r.choice((0, 1 << 16))
@@ -177,6 +199,12 @@ def single_steps(r: random.Random, f: Fragment) -> None:
             "xor ecx, ecx; div ecx",
             f"mov eax, [{at.HOLE:#x}]",
             "cdq",
+            "pushfd; pop eax",
+            "pushfd; popfd",
+            "push 0x302; popfd; nop",
+            "push 0x10302; popfd; nop",
+            "push 0x2; popfd; nop; pushfd; or dword ptr [esp], 0x100; popfd; nop",
+            "pushf; popf",
         ),
         5,
     )
@@ -222,6 +250,27 @@ def instruction_breakpoints(r: random.Random, f: Fragment) -> None:
     where = f.address("ring") + r.choice((0, 5, 6))
     f.steps["main"].insert(0, f"mov eax, {where:#x}; mov dr1, eax; mov eax, 0x408; mov dr7, eax")
     f.add("ring", "mov ecx, 2", "nop", "dec ecx", SNAPSHOT)
+
+
+@scenario
+def x87_errors(r: random.Random, f: Fragment) -> None:
+    """#MF: an unmasked x87 error is raised by the next waiting instruction, if CR0.NE is set."""
+    f.cr0 |= r.choice((0x20, 0x20, 0))
+    f.enter(random_ring(r))
+    word = at.TEST_PAGES + 0x40
+    f.add("ring", f"fninit; mov word ptr [{word:#x}], {0x340 | r.choice((0, 0x3B, 0x3E, 0x3F, 0x36)):#x}")
+    f.add("ring", f"fldcw [{word:#x}]")
+    for _ in range(r.randrange(2, 5)):
+        f.add(
+            "ring",
+            "fld1; fldz; fdivp st(1), st",  # the engine notes no other error: see the page on QEMU's differences
+            r.choice(("nop", "fnstsw ax; movzx eax, ax; and eax, 0xbf", "mov edx, 7")),
+            r.choice(("wait", "fld1", f"fst dword ptr [{word + 4:#x}]", "fldpi", "fnclex; wait", "fnop")),
+            SNAPSHOT,
+            r.choice(("fnclex", "fnclex", "nop")),
+            "fninit" if r.random() < 0.2 else "nop",
+        )
+    f.add("ring", "fninit")
 
 
 @scenario
