@@ -263,7 +263,7 @@ def x87_errors(r: random.Random, f: Fragment) -> None:
     for _ in range(r.randrange(2, 5)):
         f.add(
             "ring",
-            "fld1; fldz; fdivp st(1), st",  # the engine notes no other error: see the page on QEMU's differences
+            "fld1; fldz; fdivp st(1), st",  # the engine notes no other error
             r.choice(("nop", "fnstsw ax; movzx eax, ax; and eax, 0xbf", "mov edx, 7")),
             r.choice(("wait", "fld1", f"fst dword ptr [{word + 4:#x}]", "fldpi", "fnclex; wait", "fnop")),
             SNAPSHOT,
