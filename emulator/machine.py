@@ -31,12 +31,13 @@ from emulator.exitstatus import ExitStatus
 from emulator.firmware.tables import firmware_tables
 from emulator.memory.ram import PhysicalMemory
 from emulator.timing.arrays import ModelArrays
-from emulator.timing.causes import CAUSES, DTLB_COLD, HALT, L1D_MISS
+from emulator.timing.causes import COUNT, HALT
 from emulator.timing.ledger import Ledger
 from emulator.timing.schema import Profile
 from emulator.timing.setup import GeometryError, configure
 from emulator.timing.state import SCALARS, StateView
 from emulator.timing.system_access import charge_cause, forget
+from emulator.timing.tsc import TLB_CAUSES
 from loader.image import Image
 
 NEVER: Final = 1 << 62
@@ -44,7 +45,6 @@ NEVER: Final = 1 << 62
 # a guest that sets no timer. It changes nothing that the guest can see.
 ATTENTION: Final = 20_000_000
 
-TLB_CAUSES: Final = CAUSES[DTLB_COLD:L1D_MISS]
 STATISTICS: Final = SCALARS[SCALARS.index("dtlb_misses_4k") : SCALARS.index("fills")]
 
 
@@ -259,7 +259,11 @@ class Machine:
 
     def tsc_snapshots(self) -> list[tuple[int, NDArray[Any]]]:
         """(TSC, cycles by cause) at each RDTSC, as far as `tsc_log` reached."""
-        return [(int(row[0]), row[1:]) for row in self._arrays.tsc[: self.state.tsc_count]]
+        return [(int(row[0]), row[1 : 1 + COUNT]) for row in self._arrays.tsc[: self.state.tsc_count]]
+
+    def tsc_misses(self) -> list[tuple[int, NDArray[Any]]]:
+        """(TSC, misses so far in the order of `timing.tsc.COUNTERS`) at each RDTSC, as `tsc_snapshots`."""
+        return [(int(row[0]), row[1 + COUNT :]) for row in self._arrays.tsc[: self.state.tsc_count]]
 
     # -- running
 

@@ -35,7 +35,7 @@ U_SOURCES  = $(wildcard programs/$(1).c programs/$(1)/*.c programs/$(1)/*.S)
 U_PROGRAMS = $(patsubst programs/%.c,%,$(wildcard programs/*.c)) \
              $(patsubst programs/%/,%,$(sort $(dir $(wildcard programs/*/*.c))))
 # Programs that are also linked for the window of a small address space, as NAME_small.elf.
-U_SMALL    = hello test_small
+U_SMALL    = hello test_small bench_ipc
 U_EXTS     = $(basename $(notdir $(wildcard extensions/*.c)))
 U_HEADERS  = $(wildcard libc/*.h libc/include/*.h libc/include/sys/*.h include/ringtoll/*.h programs/*/*.h testing/*.h)
 
@@ -55,6 +55,8 @@ $(BUILD)/libc/%.o: libc/% $(U_HEADERS) userland.mk
 $(BUILD)/programs/%.o: programs/% $(U_HEADERS) userland.mk
 	@mkdir -p $(@D)
 	$(Q)$(call say,CC)$(ZIG) cc $(U_FLAGS) -c $< -o $@
+
+$(BUILD)/programs/bench_ipc/pages.S.o: programs/bench_uls/pages.S
 
 $(BUILD)/testing/%.o: testing/% $(U_HEADERS) userland.mk
 	@mkdir -p $(@D)

@@ -23,6 +23,15 @@ class ImageInfo(Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
+class Point(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where on which curve a row stands, for benchmarks that draw some."""
+
+    mechanism: str
+    data_pages: int
+    code_pages: int
+    measure: str
+
+
 class Row(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One measured operation; `ledger` explains the run whose value is the median."""
 
@@ -38,6 +47,8 @@ class Row(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ratio: float | None = None
     seconds: Number | UnsetType = UNSET
     ledger: dict[str, int] = {}
+    misses: dict[str, int] | UnsetType = UNSET
+    point: Point | UnsetType = UNSET
 
 
 class Result(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from emulator.bench.console_log import Run
 from emulator.bench.errors import BenchError
 from emulator.timing.causes import CAUSES, COUNT
+from emulator.timing.tsc import COUNTERS
 
 Causes = NDArray[np.int64]
 
@@ -52,6 +53,20 @@ class Snapshots:
                 f"{run.row}, run {run.index}: the guest reports TSC {tsc}, "
                 f"which is none of the {self._count} values it was given{full}"
             ) from None
+
+
+class MissCounts:
+    """How many misses there were up to every RDTSC (`timing.tsc.COUNTERS`), found by the value it gave."""
+
+    def __init__(self, snapshots: Iterable[tuple[int, NDArray[np.int64]]]) -> None:
+        self._by_tsc = {int(tsc): counts for tsc, counts in snapshots}
+
+    def during(self, run: Run) -> dict[str, int]:
+        """The misses of a run by kind and reason, if any; of a pair, the first's less the second's."""
+        total = np.zeros(len(COUNTERS), dtype=np.int64)
+        for sign, (before, after) in zip((1, -1), run.spans, strict=False):
+            total += sign * (self._by_tsc[after] - self._by_tsc[before])
+        return {name: int(total[i]) for i, name in enumerate(COUNTERS) if total[i]}
 
 
 def by_name(causes: Causes) -> Mapping[str, int]:

@@ -22,7 +22,8 @@ from emulator.bench.console_log import ConsoleLog, Run
 from emulator.bench.errors import BenchError
 from emulator.bench.published import Published, load_published
 from emulator.bench.result import ImageInfo, Result, Row
-from emulator.bench.snapshots import Causes, Snapshots, by_name
+from emulator.bench.rows import figures
+from emulator.bench.snapshots import Causes, Snapshots
 from emulator.bundle import KERNEL, RUNTIME, Bundle, load_bundle
 from loader import Image, Module, load_image
 from loader.authorisation import Candidate, authorise, policy
@@ -152,20 +153,19 @@ def evaluate(log: ConsoleLog, snapshots: Snapshots, published: Published) -> lis
 
 
 def _row(runs: list[Run], snapshots: Snapshots, published: Published) -> Row:
-    ledgers = {run.index: snapshots.explain(run) for run in runs}  # checks every run, not only the median
-    by_value = sorted(runs, key=lambda run: (run.value, run.index))
-    median = by_value[(len(runs) - 1) // 2]
-    reference = published.find(median.row)
+    found = figures(runs, snapshots)
+    reference = published.find(found.median.row)
+    median = found.median.value
     return Row(
-        name=median.row,
+        name=found.median.row,
         title=reference.title,
-        min=by_value[0].value,
-        median=median.value,
-        max=by_value[-1].value,
-        runs=len(runs),
+        min=found.min,
+        median=median,
+        max=found.max,
+        runs=found.runs,
         published=reference.published,
-        ratio=round(median.value / reference.published, 4) if reference.published else None,
-        ledger=dict(by_name(ledgers[median.index])),
+        ratio=round(median / reference.published, 4) if reference.published else None,
+        ledger=found.ledger,
     )
 
 

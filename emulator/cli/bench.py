@@ -1,14 +1,13 @@
 """`ringtoll bench`: run a benchmark, show modelled beside published figures, and explain them."""
 
 import contextlib
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from emulator.cli import bench_ipc
+from emulator.cli.bench_output import JsonOption, ProfileOption, json_file, stdout
 from emulator.cli.interrupt import stopping
 from emulator.cli.options import DEFAULT_PROFILE, Entry, Flush, examples, profile_label
 from emulator.cli.progress import progress
@@ -16,21 +15,8 @@ from emulator.cli.progress import progress
 if TYPE_CHECKING:
     from emulator.bench.console_log import Run
     from emulator.bench.host import Plan
-    from emulator.bench.result import Result
-
-WIDE = 120  # columns of a table that isn't on a terminal
 
 app = typer.Typer(no_args_is_help=True, help="Run benchmarks; see where every cycle goes.")
-
-ProfileOption = Annotated[
-    str, typer.Option(help="CPU profile: a name from `ringtoll profiles`, or a TOML file.")
-]
-JsonOption = Annotated[
-    str | None,
-    typer.Option(
-        "--json", metavar="FILE|-", help="Write the result as JSON too; - is stdout, without tables."
-    ),
-]
 
 
 @app.command(
@@ -53,7 +39,7 @@ def uls(
     from emulator.machine import Machine
     from emulator.timing.profile import load_profile
 
-    with _json_file(json) as write_json, contextlib.ExitStack() as stack:
+    with json_file(json) as write_json, contextlib.ExitStack() as stack:
         cpu = load_profile(profile)
         options = Options(flush.value, entry.value, runs)
         published = load_published(BENCHMARK)
@@ -75,32 +61,7 @@ def uls(
     if json != "-":
         from emulator.bench.report import show
 
-        show(result, published, _stdout())
-
-
-@contextlib.contextmanager
-def _json_file(where: str | None) -> "Iterator[Callable[[Result], None]]":
-    """Opened before the benchmark, so that it fails at once; emptied only when there is a result."""
-    from emulator.bench.result import encode
-
-    if where is None:
-        yield lambda result: None
-    elif where == "-":
-        yield lambda result: print(encode(result).decode(), end="", flush=True)
-    else:
-        with Path(where).open("ab") as file:
-
-            def write(result: "Result") -> None:
-                if file.seekable():
-                    file.truncate(0)
-                file.write(encode(result))
-
-            yield write
-
-
-def _stdout() -> Console:
-    """Stdout for tables: the terminal's width, or one that suits files."""
-    return Console() if sys.stdout.isatty() else Console(width=WIDE)
+        show(result, published, stdout())
 
 
 @app.command(
@@ -140,12 +101,12 @@ def host(
     if linux is None and (initrd or until):
         raise typer.BadParameter("it goes with --linux", param_hint="--initrd and --until")
     plan = _plan(linux, initrd, until, xv6, events)
-    with _json_file(json) as write_json:
+    with json_file(json) as write_json:
         with progress("measuring this host", plan.steps(cpu)) as advance:
             result = run_host(profile, plan, advance)
         write_json(result)
     if json != "-":
-        show_host(result, _stdout())
+        show_host(result, stdout())
 
 
 def _plan(
@@ -168,3 +129,6 @@ def _plan(
     else:
         missing.append("Left out: xv6; name the folder where it was built by --xv6 or RINGTOLL_XV6.")
     return Plan(tuple(boots), events, tuple(missing))
+
+
+app.command(epilog=bench_ipc.EPILOG)(bench_ipc.ipc)

@@ -26,11 +26,13 @@ from emulator.cpu.kinds import (
     BRANCH_JUMP_INDIRECT,
     BRANCH_NONE,
     BRANCH_RETURN,
+    INTERCEPT_ALIGNED,
     INTERCEPT_FAR,
     INTERCEPT_IN,
     INTERCEPT_INS,
     INTERCEPT_INT1,
     INTERCEPT_MOV_FROM_DR,
+    INTERCEPT_MOV_TO_CR,
     INTERCEPT_MOV_TO_DR,
     INTERCEPT_NONE,
     INTERCEPT_OUT,
@@ -74,9 +76,12 @@ _AFTER: Final = {
 _INTERCEPT: Final = {
     "rdmsr": INTERCEPT_RDMSR, "wrmsr": INTERCEPT_WRMSR, "in": INTERCEPT_IN, "out": INTERCEPT_OUT,
     "ins": INTERCEPT_INS, "outs": INTERCEPT_OUTS, "rdpmc": INTERCEPT_RDPMC, "sysenter": INTERCEPT_SYSENTER,
+    "mov_cr0": INTERCEPT_MOV_TO_CR, "mov_cr4": INTERCEPT_MOV_TO_CR,
 }  # fmt: skip
 # of other classes, and not every profile's: see `features.py`
 ELSEWHERE: Final = frozenset(["movnti", "fisttp", "rdtscp", "syscall", "sysret", "monitor", "mwait"])
+# 16-byte operands that need not be aligned (SDM vol. 1, 4.1.1)
+UNALIGNED: Final = frozenset(["movups", "movupd", "movdqu", "lddqu"])
 _SYNC: Final = frozenset(_INTERCEPT) | {"rdtsc", "cpuid", "sysenter"}
 
 
@@ -109,6 +114,8 @@ def classify(mnemonic: str, operands: str) -> Instruction:
         intercept = INTERCEPT_INT1
     elif kind in ("sse", "mmx", "unknown", "clflush", "mfence", "lfence") or name in ELSEWHERE:
         intercept = INTERCEPT_SIMD
+        if "xmmword ptr " in operands and name not in UNALIGNED:
+            intercept = INTERCEPT_ALIGNED
     far = _far(operands) if kind in ("jmp_far", "call_far") else 0
     if far:
         intercept = INTERCEPT_FAR

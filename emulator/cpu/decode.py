@@ -80,6 +80,11 @@ def _price(mnemonic: str, operands: str, costs: Costs) -> _Priced:
     return _Priced(cost.base256, cost.cause, cycles, special, what, rep)
 
 
+def whole_instructions(code: bytes, bits: int) -> int:
+    """How many bytes of straight-line code the whole instructions at its beginning take."""
+    return sum(size for _, size, _, _ in _DECODERS[bits].disasm_lite(code, 0))
+
+
 def decode_block(code: bytes, bits: int, costs: Costs) -> DecodedBlock:
     """Decode the bytes of one block of 16- or 32-bit code; other bytes are one "unknown"."""
     memo = costs.memo

@@ -9,6 +9,7 @@ from emulator.cpu.engine import Engine
 from emulator.cpu.exceptions import (
     DB,
     DF,
+    NM,
     PF,
     UD,
     WITH_ERROR_CODE,
@@ -17,9 +18,10 @@ from emulator.cpu.exceptions import (
     TripleFault,
     pushed_flags,
 )
+from emulator.cpu.features import undefined
 from emulator.cpu.guest_error import GuestError
 from emulator.cpu.quick_delivery import deliver_quickly
-from emulator.cpu.registers import CS, HF_INHIBIT_IRQ, SS, TF, Registers
+from emulator.cpu.registers import CS, HF_CS32, HF_INHIBIT_IRQ, SS, TF, Registers
 from emulator.timing.after import AFTER_SEGMENT
 from emulator.timing.causes import INTERRUPT
 from emulator.timing.costs import Costs
@@ -106,10 +108,17 @@ class Events:
         else:
             if vector == DB:
                 self.debug.report_hits(BS)
+            elif vector == NM and self._undefined_simd():
+                vector = UD  # the engine looks at TS first
             error = r.error_code if vector in WITH_ERROR_CODE else None
             self.blocks.unretire(r.linear_eip)
             self._deliver(vector, 0 if vector == DF else error, self.costs.exception_entry)
         self.engine.jump_from_interrupt(r.eip)
+
+    def _undefined_simd(self) -> bool:
+        r = self.registers
+        bits = 32 if r.hflags & HF_CS32 else 16
+        return undefined(self.code_at(r.linear_eip, 15), bits, r.control(0), r.control(4))
 
     def _in_stack_shadow(self) -> bool:
         if not self.registers.hflags & HF_INHIBIT_IRQ:

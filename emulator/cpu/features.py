@@ -5,6 +5,7 @@ from typing import Any, Final
 import capstone
 from capstone import x86_const as x86
 
+CR0_EM, CR4_OSFXSR = 1 << 2, 1 << 9
 CMOV, MMX, CLFLUSH, SSE, SSE2 = 1 << 15, 1 << 23, 1 << 19, 1 << 25, 1 << 26
 _EDX: Final = {
     x86.X86_GRP_CMOV: CMOV,
@@ -32,6 +33,30 @@ def _decoder(mode: int) -> Any:
 
 
 _DECODERS: Final = {16: _decoder(capstone.CS_MODE_16), 32: _decoder(capstone.CS_MODE_32)}
+
+
+# CR4's bits by the feature of CPUID leaf 1, EDX, that brings them: VME PVI TSD DE PSE - MCE PGE - OSFXSR
+# OSXMMEXCPT. PCE is every P6's; PAE has a message of its own (`guest_error.no_pae`).
+_CR4_FEATURES: Final = (1, 1, 4, 2, 3, None, 7, 13, None, 24, 25)
+
+
+def reserved_cr4(edx: int) -> int:
+    """The bits of CR4 that a processor with these features of CPUID leaf 1 refuses (SDM vol. 3A 2.5)."""
+    known = sum(1 << bit for bit, by in enumerate(_CR4_FEATURES) if by is None or edx >> by & 1)
+    return ~known & 0xFFFFFFFF
+
+
+def undefined(code: bytes, bits: int, cr0: int, cr4: int) -> bool:
+    """Does EM or a clear OSFXSR make the SIMD instruction at the start of `code` undefined, whatever TS is?
+
+    SDM vol. 3A, tables 12-1 (MMX: EM only) and 13-1 (SSE: both).
+    """
+    instruction = next(_DECODERS[bits].disasm(code, 0, 1), None)
+    if instruction is None:
+        return False
+    if "xmm" in instruction.op_str or instruction.mnemonic in ("ldmxcsr", "stmxcsr"):
+        return bool(cr0 & CR0_EM or not cr4 & CR4_OSFXSR)
+    return bool(cr0 & CR0_EM) and (instruction.mnemonic == "emms" or "mm" in instruction.op_str)
 
 
 def lacks(code: bytes, bits: int, edx: int, ecx: int) -> bool:

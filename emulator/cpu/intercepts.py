@@ -6,6 +6,8 @@
     MOV DRn, INT1, RDPMC   the debug registers are ours; the others are #UD in Unicorn
     JMP, CALL far          to a task gate or a TSS (compiled: `timing.far`)
     SSE2, SSE3 ...         #UD if the profile's processor lacks it
+    MOV to CR0, CR4        values that are #GP(0)  (compiled: `timing.control_moves`)
+    MOVAPS ...             a 16-byte operand must be aligned (compiled: `timing.aligned`)
 
 When such an instruction is decoded, an address hook is put on it and its block is translated again.
 The hook looks at the bytes, since another address space may have other code there.
@@ -18,11 +20,13 @@ from emulator.cpu.decode import DecodedBlock
 from emulator.cpu.exceptions import GP, PF, UD, Fault
 from emulator.cpu.features import lacks
 from emulator.cpu.kinds import (
+    INTERCEPT_ALIGNED,
     INTERCEPT_FAR,
     INTERCEPT_IN,
     INTERCEPT_INS,
     INTERCEPT_INT1,
     INTERCEPT_MOV_FROM_DR,
+    INTERCEPT_MOV_TO_CR,
     INTERCEPT_MOV_TO_DR,
     INTERCEPT_OUT,
     INTERCEPT_OUTS,
@@ -37,11 +41,18 @@ from emulator.cpu.msr import IA32_TSC
 from emulator.cpu.operands import decode_at_eip, linear_address
 from emulator.cpu.processor import is_pentium4
 from emulator.cpu.registers import EAX, ECX, EDX, HF_CS32, IOPL, VM
+from emulator.timing.aligned import on_aligned
+from emulator.timing.control_moves import on_move_to_control
 from emulator.timing.far import on_far, on_segment_loaded
 from emulator.timing.system_access import code_address, system_read
 
 PORT_KINDS: Final = frozenset({INTERCEPT_IN, INTERCEPT_OUT, INTERCEPT_INS, INTERCEPT_OUTS})
-COMPILED: Final = {INTERCEPT_FAR: on_far, INTERCEPT_SEGMENT: on_segment_loaded}
+COMPILED: Final = {
+    INTERCEPT_FAR: on_far,
+    INTERCEPT_SEGMENT: on_segment_loaded,
+    INTERCEPT_ALIGNED: on_aligned,
+    INTERCEPT_MOV_TO_CR: on_move_to_control,
+}
 ALWAYS: Final = frozenset(COMPILED) | {
     INTERCEPT_RDMSR,
     INTERCEPT_WRMSR,
@@ -71,6 +82,8 @@ class Intercepts:
         new = False
         for offset, kind in block.intercepts:
             at = (address + offset) & 0xFFFFFFFF
+            if kind == INTERCEPT_ALIGNED and self._lacks(self._bytes(at, 15)):
+                kind = INTERCEPT_SIMD
             compiled = COMPILED.get(kind)
             key = at, kind if compiled else 0
             if key in self._installed or not self._needed(kind, at):

@@ -46,6 +46,9 @@ INTERCEPT_SYSENTER: Final = 11  # Unicorn doesn't refuse it when SYSENTER_CS is 
 INTERCEPT_FAR: Final = 12  # far JMP and CALL, which may switch tasks
 INTERCEPT_SEGMENT: Final = 13  # behind a segment load in mid-block: not an instruction's own kind
 INTERCEPT_SIMD: Final = 14  # maybe an instruction that the profile's processor lacks
+INTERCEPT_ALIGNED: Final = 15  # a 16-byte operand in memory that Unicorn takes at any address
+
+INTERCEPT_MOV_TO_CR: Final = 16  # CR0 and CR4: Unicorn takes any value
 
 # Segments of a memory operand, in the order of their encoding.
 SEGMENTS: Final = {"es": 0, "cs": 1, "ss": 2, "ds": 3, "fs": 4, "gs": 5}

@@ -10,8 +10,10 @@ from typing import Any, Final, NamedTuple
 import capstone
 from capstone import x86_const as x86
 
+from emulator.cpu.classify import UNALIGNED
 from emulator.cpu.kinds import REGISTER_16
 from emulator.timing.checks import (
+    ALIGNED_16,
     BIT_OFFSET,
     FRAME,
     LOW_BYTE,
@@ -137,6 +139,8 @@ def _operand(i: Any, name: str, operand: Any, wide: int) -> Access:
         small, large, alignment = _SIZES[name]
         size = large if wide == 4 else small
     flags = WRITE if operand.access & capstone.CS_AC_WRITE or name in _WRITES else 0
+    if size == 16 and name not in UNALIGNED:
+        flags |= ALIGNED_16
     displacement = memory.disp
     if name == "pop" and base == ESP:
         displacement += wide  # the address is computed after ESP has gone up
@@ -157,12 +161,10 @@ def _is_far(i: Any) -> bool:
 
 
 def _alignment(name: str, size: int) -> int:
-    """Table 5-7 of vol. 3A: the natural alignment; an 80-bit number needs 8."""
+    """Table 5-7 of vol. 3A: the natural alignment; an 80-bit number needs 8. 16 bytes are #GP, not #AC."""
     if name.startswith(("fbld", "fbstp")) or size == 10:
         return 8
-    if name.startswith(("movu", "lddqu")):
-        return 1
-    return size if size in (1, 2, 4, 8, 16) else 1
+    return size if size in (1, 2, 4, 8) else 1
 
 
 def _stack(base: int, displacement: int, size: int, alignment: int, flags: int) -> Access:

@@ -22,10 +22,12 @@ from emulator.cpu.exceptions import (
     Fault,
     FaultRecord,
 )
+from emulator.cpu.features import reserved_cr4
 from emulator.cpu.guest_error import GuestError as GuestError
 from emulator.cpu.guest_error import engine_error, no_long_mode, no_pae, shutdown_message
 from emulator.cpu.implicit import loads_descriptor
 from emulator.cpu.msr import EFER_LME, IA32_EFER, IA32_SYSENTER_CS, ApicBase, Msrs, UnknownMsr
+from emulator.cpu.page_end import PageEnd
 from emulator.cpu.registers import CS, EAX, EBX, ECX, EDX, HF_INHIBIT_IRQ, IF, Registers
 from emulator.cpu.symbols import SymbolTable
 from emulator.cpu.task_switch import TaskSwitch
@@ -98,7 +100,9 @@ class Processor(Events):
         self.delivery.tasks = TaskSwitch(
             self.delivery, self.engine.load_flags, self._load_cr3, self._task_switched
         )
+        self.page_end = PageEnd(self.engine)
         self.debug = DebugRegisters(self.registers, state)
+        state.cr4_reserved = reserved_cr4(int(profile.cpuid.feature_edx.value))
         self.counts: dict[str, int] = {}
         self._forget = False  # translations, before going on
         self.intercepts = Intercepts(self)
@@ -254,7 +258,11 @@ class Processor(Events):
             s.stop = 0
             s.fault = 0
             status = self.engine.run()
+            if self.page_end.ends():
+                continue
             if status == UC_ERR_EXCEPTION and s.fault == FAULT_PAGE:
+                if s.fault_kind == FETCH and self._before_page_end():
+                    continue
                 self._page_fault()
                 if s.cycles >= s.deadline:  # a handler that faults at its first byte meets no block hook
                     return Stop.DEADLINE
@@ -272,6 +280,16 @@ class Processor(Events):
             if s.stop & (STOP_DEADLINE | STOP_ERROR):
                 return Stop.DEADLINE
             return Stop.HALT
+
+    def _before_page_end(self) -> bool:
+        """A block of two pages can't be fetched from the second: has it instructions to run before that?"""
+        at = self.registers.linear_eip
+        if (at ^ self.engine.fault_address) >> 12 == 0:
+            return False
+        self.state.fault = 0
+        found = self.page_end.begins(self.code_at(at, 4096 - (at & 0xFFF)))
+        self.state.fault = 0 if found else FAULT_PAGE
+        return found
 
     def _page_fault(self) -> None:
         s = self.state

@@ -5,7 +5,7 @@ write_epochs   frame -> epoch in which the soft TLB may write to it
 table_frames   frame -> last epoch in which a page walk has read a table in it
 code_frames    frame -> code has been fetched from it
 ledger         [symbol, ring, cause]
-tsc            one row a logged RDTSC: the time, then the ledger's sums by cause
+tsc            one row a logged RDTSC: the time, the ledger's sums by cause, the counts of misses
 """
 
 from typing import Any

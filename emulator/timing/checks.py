@@ -59,6 +59,7 @@ NO_DATA: Final = 4  # checked, not accessed
 LOW_BYTE: Final = 16  # XLAT: the index is AL
 BIT_OFFSET: Final = 32  # BT m, r: `index` counts bits
 FRAME: Final = 64  # LEAVE: offset from EBP, by the width of SS
+ALIGNED_16: Final = 128  # a 16-byte operand that must be aligned
 REGISTER_16: Final = 8
 
 DB, SEGMENT, GP, AC_VECTOR = 1, 12, 13, 17

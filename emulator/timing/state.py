@@ -48,7 +48,7 @@ SCALARS: Final = (
     "last_code_page", "last_code_frame", "last_data_page", "last_data_frame",
     "last_data_line", "last_data_writable", "last_data_loaded", "store_line",
     # control registers as the model last saw them
-    "cr0", "cr3", "cr4",
+    "cr0", "cr3", "cr4", "cr4_reserved",
     # tagged TLB: the slot of the loaded page directory, 0 if the TLB isn't tagged
     "slot",
     # SYSENTER MSRs

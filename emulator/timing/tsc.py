@@ -2,26 +2,31 @@
 
 The difference of two snapshots explains, cause by cause, the time between two RDTSCs of the guest:
 that is how a benchmark's ledger adds up to the cycle with no help from the guest.
+
+One snapshot: the TSC | the ledger's sums by cause | how many misses there were, `COUNTERS`
 """
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numba import carray, types
 
 from emulator.compiled import Word, as_pointer, callback, compiled, load_i64, load_u32
 from emulator.timing.after import block_records
-from emulator.timing.causes import COUNT
+from emulator.timing.causes import CAUSES, COUNT, DTLB_COLD, L1D_MISS
 from emulator.timing.charge import charge, charge_instructions
 from emulator.timing.state import EXTRA, STAMP, STATE_POINTER
 
-WORDS = 1 + COUNT  # one snapshot: the TSC, then the sums by cause
+TLB_CAUSES: Final = CAUSES[DTLB_COLD:L1D_MISS]
+COUNTERS: Final = (*TLB_CAUSES, "l1d", "l1i", "l2_data", "l2_fetch")
+REASONS: Final = len(TLB_CAUSES) // 2  # why a translation wasn't there, the same for data and code
+WORDS: Final = 1 + COUNT + len(COUNTERS)
 AT_CODE_BASE = 24 + 8  # the base of CS among the segments
 
 
 @compiled
 def snapshot(s: Any, now: Word) -> None:
-    """Append the ledger's sums by cause to the log."""
+    """Append the ledger's sums by cause and the counts of misses to the log."""
     rows = s.symbols * 4
     ledger = carray(as_pointer(s.ledger), (1 << 20, COUNT), dtype=np.int64)
     log = carray(as_pointer(s.tsc_log + s.tsc_count * 8 * WORDS), (WORDS,), dtype=np.int64)
@@ -30,6 +35,14 @@ def snapshot(s: Any, now: Word) -> None:
     for row in range(rows):
         for cause in range(COUNT):
             log[1 + cause] += ledger[row, cause]
+    for side in range(2):
+        for why in range(REASONS):
+            log[1 + COUNT + side * REASONS + why] = s.tlb_misses[side, why]
+    misses = 1 + COUNT + 2 * REASONS
+    log[misses] = s.l1d_misses
+    log[misses + 1] = s.l1i_misses
+    log[misses + 2] = s.l2_data_misses
+    log[misses + 3] = s.l2_fetch_misses
 
 
 @compiled

@@ -17,6 +17,11 @@ void handler(const struct uls_event *event)
 		*(struct nesting *)event->value = n;
 		return;
 	}
+	if (event->value & NEST_REVOKED) {
+		post((int)(event->value & 0xff), BLOCK_REVOKE << 24 | (event->value >> 8 & 0xff));
+		n.seen = 99;                     /* not reached */
+		return;
+	}
 	if (event->value > NEST_DEPTH) {
 		abi_u32 other = event->value & 0xff, self = event->value >> 8 & 0xff;
 

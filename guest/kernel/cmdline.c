@@ -3,6 +3,8 @@
  *
  *   flush=invlpg|cr3|none   how opening and closing the sandbox invalidates (sandbox.c)
  *   entry=sysexit|iret      how upcalls enter ring 3 (upcall.c)
+ *   global=on|off           global pages (CR4.PGE): the kernel's direct map and, with flush=invlpg, the sandbox's two. Off,
+ *                           a CR3 write drops everything, as on processors before the Pentium Pro
  *   budget=N                ticks an upcall may run before it is aborted; 0 = no limit. Default 100 (1 s). An addition:
  *                           the published objective is "bounded execution of services", the value is ours
  *   bench=on|off            allow SYS_uls_bench
@@ -16,7 +18,7 @@
  */
 #include "kernel.h"
 
-struct options options = { .flush = ULS_FLUSH_INVLPG, .entry = ULS_ENTRY_SYSEXIT, .budget = 100, .bench = true };
+struct options options = { .flush = ULS_FLUSH_INVLPG, .entry = ULS_ENTRY_SYSEXIT, .budget = 100, .bench = true, .global = true };
 
 static u32 digit(char c)
 {
@@ -48,6 +50,10 @@ static void option(const char *word)
 		options.entry = ULS_ENTRY_SYSEXIT;
 	else if (!strcmp(word, "entry=iret"))
 		options.entry = ULS_ENTRY_IRET;
+	else if (!strcmp(word, "global=on"))
+		options.global = true;
+	else if (!strcmp(word, "global=off"))
+		options.global = false;
 	else if (!strncmp(word, "budget=", 7))
 		options.budget = parse_number(word + 7);
 	else if (!strcmp(word, "bench=on"))
@@ -63,7 +69,7 @@ static void option(const char *word)
 	else if (!strncmp(word, "uls_trust=", 10))
 		options.trust = word + 10;              /* boot.cmdline stays */
 	else if (!strncmp(word, "flush=", 6) || !strncmp(word, "entry=", 6) || !strncmp(word, "bench=", 6) ||
-		 !strncmp(word, "exit=", 5))
+		 !strncmp(word, "exit=", 5) || !strncmp(word, "global=", 7))
 		printk("unknown option: %s\n", word);
 	else
 		small_option(word);

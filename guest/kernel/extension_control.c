@@ -30,9 +30,10 @@ static s32 allow(struct extension *x, u32 value)
 		return -EPERM;
 	if (value != 1)
 		return -EINVAL;
-	if (x->state != ULS_STATE_REVOKED)
+	u32 *state = x->state == ULS_STATE_UNLOADED ? &x->loaded_state : &x->state;
+	if (*state != ULS_STATE_REVOKED)
 		return 1;
-	x->state = ULS_STATE_FREE;
+	*state = ULS_STATE_FREE;
 	return 0;
 }
 

@@ -11,7 +11,8 @@ static void trim_direct_map(void)
 	for (u32 i = PDX(KERNEL_BASE) + used; i < 1024; i++)
 		template_pgd[i] = 0;
 	write_cr4(read_cr4() & ~CR4_PGE);
-	write_cr4(read_cr4() | CR4_PGE);
+	if (options.global)
+		write_cr4(read_cr4() | CR4_PGE);
 }
 
 void kernel_main(u32 magic, u32 info)
@@ -29,7 +30,8 @@ void kernel_main(u32 magic, u32 info)
 	trim_direct_map();
 	page_alloc_init(boot.reserved_end, boot.memory_top);
 	printk("memory: %u KB, %u KB free\n", boot.memory_top / 1024, free_page_count() * 4);
-	printk("uls: flush=%s entry=%s budget=%u\n", flush[options.flush], entry[options.entry], options.budget);
+	printk("uls: flush=%s entry=%s budget=%u%s\n", flush[options.flush], entry[options.entry], options.budget,
+	       options.global ? "" : " global=off");
 	if (options.small)
 		small_init();
 	pic_init();

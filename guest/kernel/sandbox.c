@@ -55,7 +55,7 @@ void __attribute__((noinline)) sandbox_close(void)
 /* Before the first process: the template is copied into every page directory. */
 void sandbox_init(const struct module *m)
 {
-	u32 global = options.flush == ULS_FLUSH_CR3 ? 0 : PTE_G;
+	u32 global = options.flush == ULS_FLUSH_CR3 || !options.global ? 0 : PTE_G;
 	frames = alloc_pages(MAX_ORDER);
 	if (!frames) {
 		printk("sandbox: no 8 MB block of memory, none\n");

@@ -123,28 +123,28 @@ static void test_revoked_by_extension(int mode)
 	check_adds_up("by_itself.adds_up", blocker);
 }
 
-/* The interrupted context is the very thread that the upcall takes away. */
+/* What the upcall takes away is the very thread that it has interrupted: that has to get out of the kernel, no farther. */
 static void test_revoked_when_interrupted(void)
 {
-	int spinner = uls_register("spinner");
-	struct sched_param low = { 0 };
+	static struct nesting n;
+	int nester = uls_register("nester");
 
 	revive(ULS_MODE_DIRECT);
-	sched_setscheduler(0, SCHED_OTHER, &low);
-	uls_control(spinner, ULS_CONTROL_MODE, ULS_MODE_THREADED);
-	uls_control(spinner, ULS_CONTROL_BUDGET, 0);
-	uls_raise(spinner, 0, 0);
-	/* Let the spinner run, and a child post to the blocker while it is the spinner's turn. */
-	int child = fork();
-	if (!child) {
-		sleep_ms(30);
-		uls_post(blocker, op(BLOCK_REVOKE, spinner));
-		_exit(0);
-	}
-	waitpid(child, 0, 0);
-	check_equal("interrupted.revoked", info_of(spinner).state, ULS_STATE_REVOKED);
-	check_adds_up("interrupted.adds_up", spinner);
-	uls_control(spinner, ULS_CONTROL_ALLOW, 1);
+	uls_control(nester, ULS_CONTROL_MODE, ULS_MODE_THREADED);
+	for (int i = 0; i < 3; i++)
+		uls_raise(nester, 0, NEST_REVOKED | (abi_u32)nester << 8 | (abi_u32)blocker);
+	sleep_ms(20);
+	struct uls_info i = info_of(nester);
+	check("interrupted.revoked", i.state == ULS_STATE_REVOKED && i.dropped == 3, "state %u dropped %u", i.state, i.dropped);
+	check_adds_up("interrupted.adds_up", nester);
+	check_equal("interrupted.upcall_done", info_of(blocker).delivered, 1);
+	check("interrupted.sandbox_closed", probe_read(ULS_PROTECTED_BASE).error == 5, "open");
+	uls_control(nester, ULS_CONTROL_ALLOW, 1);
+	check_equal("interrupted.registered_again", uls_register("nester"), nester);
+	n.seen = 7;
+	check_equal("interrupted.works_again", uls_post(nester, (abi_u32)&n), 0);
+	check_equal("interrupted.handler_went_no_farther", n.seen, 0);
+	uls_unregister(nester);
 }
 
 static void test_rights(void)

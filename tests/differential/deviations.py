@@ -24,6 +24,8 @@ def known(
     if name == "eip" and fragment.name == "tasks" and a.get("vector") in (10, 11, 12, 13):
         # a fault of a new task: its EIP, of which 7.2 keeps only the page number (SDM 3A 7.3)
         return a["eip"] >> 12 == b["eip"] >> 12
+    if name == "tss-sum" and fragment.name == "tasks":  # the same EIP, saved when a task takes that fault
+        return any(r["kind"] == ord("D") for r in ours)
     if name == "error":  # EXT: SDM 3A 6.13
         return ours_only == 1 and not theirs_only
     if name.startswith(("pte", "pde")):  # an access that faults sets neither A nor D: SDM 3A 4.8

@@ -17,6 +17,7 @@ STUB = 16
 COMMON = at.HANDLERS + STUB * (at.LAST_VECTOR + 1)
 DF_ENTRY, TASK_B, FINISH, REAL_FINISH = (at.HANDLERS + 0x1000 + 0x200 * i for i in range(4))
 NEXT = at.HANDLERS + 0x2000
+TASK_16 = 0x1900  # 32-bit code that a 16-bit TSS can name
 REAL_STUBS, REAL_COMMON, REAL_GDT, REAL_IDT = 0x600, 0xE00, 0x17F0, 0x17F8
 REAL_RECORDS = 8
 
@@ -161,8 +162,9 @@ def real() -> dict[int, bytes]:
     for vector in range(at.LAST_VECTOR + 1):
         stub = REAL_STUBS + STUB * vector
         pieces[4 * vector] = stub.to_bytes(4, "little")
-        pieces[stub] = assemble(f"push {vector}; jmp {REAL_COMMON:#x}", stub, 16)
+        pieces[stub] = assemble(f".byte 0x6a, {vector}; jmp {REAL_COMMON:#x}", stub, 16)
     pieces[REAL_COMMON] = assemble(_REAL_COMMON, REAL_COMMON, 16)
+    pieces[TASK_16] = assemble(_TASK_B, TASK_16)
     pieces[REAL_GDT] = at.GDT_LIMIT.to_bytes(2, "little") + at.GDT.to_bytes(4, "little")
     pieces[REAL_IDT] = (0x3FF).to_bytes(2, "little") + bytes(4)
     return pieces

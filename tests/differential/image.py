@@ -101,7 +101,9 @@ def _tables() -> bytes:
     put(at.TSS_DF, _task(handlers.DF_ENTRY, at.STACK_DF))
     put(at.TSS_B, _task(handlers.TASK_B, at.STACK_B))
     words = [0, *(word for ring in range(3) for word in (0x7000 + 0x200 * ring, rings[2 * ring + 1]))]
-    put(at.TSS16, struct.pack("<7H", *words))
+    words += [handlers.TASK_16, 2, *range(4), at.STACK16 - at.STACKS, *range(3)]
+    words += [at.DATA0, at.CODE0, at.DATA16, at.DATA0, at.LDT_SELECTOR]
+    put(at.TSS16, struct.pack("<22H", *words))
     put(at.DIRECTORY, struct.pack("<3I", at.TABLE_LOW | 7, at.TABLE_TEST | 7, at.BIG_PAGE | 0x87))
     for page in range(1024):
         put(at.TABLE_LOW + 4 * page, struct.pack("<I", page << 12 | 7))

@@ -149,6 +149,37 @@ def segments(r: random.Random, f: Fragment) -> None:
 
 
 @scenario
+def simd(r: random.Random, f: Fragment) -> None:
+    """SSE with aligned and unaligned operands, at rights that fault or not, in any ring."""
+    f.cr4 |= 0x600
+    f.enter(random_ring(r))
+    f.add("ring", "xorps xmm0, xmm0; xorps xmm1, xmm1")
+    for _ in range(r.randrange(2, 7)):
+        where = r.choice((at.TEST_PAGES, at.TEST_PAGES, at.WINDOW + (r.randrange(at.PAGES) << 12)))
+        operand = f"[{where + r.choice((0, 16, 0x20, 0xFC0, 0xFF0, 1, 4, 8)):#x}]"
+        f.add("ring", r.choice(SIMD).format(operand), "movd eax, xmm0; movd ecx, xmm1", SNAPSHOT)
+
+
+SIMD = (
+    "movaps xmm0, {}",
+    "movaps {}, xmm1",
+    "movups xmm0, {}",
+    "movups {}, xmm1",
+    "movdqa xmm1, {}",
+    "movdqa {}, xmm0",
+    "movdqu xmm1, {}",
+    "movss xmm0, {}",
+    "movhps xmm1, {}",
+    "paddd xmm0, {}",
+    "pshufd xmm1, {}, 0x1b",
+    "subps xmm1, {}",
+    "movntps {}, xmm0",
+    "movq mm0, {}; movd eax, mm0; emms",
+    "mov edx, 3; cvtsi2ss xmm1, edx",
+)
+
+
+@scenario
 def inspection(r: random.Random, f: Fragment) -> None:
     """LAR, LSL, VERR, VERW and ARPL."""
     f.enter(random_ring(r))

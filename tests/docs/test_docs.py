@@ -30,7 +30,16 @@ def test_the_causes_are_in_the_reference_in_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("boot",), ("ext", "build"), ("images",), ("bench", "uls"), ("bench", "host"), ("report",)]
+    "words",
+    [
+        ("boot",),
+        ("ext", "build"),
+        ("images",),
+        ("bench", "uls"),
+        ("bench", "ipc"),
+        ("bench", "host"),
+        ("report",),
+    ],
 )
 def test_every_option_is_in_the_reference(words: tuple[str, ...]) -> None:
     command = typer.main.get_command(app)

@@ -22,7 +22,7 @@ PENTIUM3 = "pentium3-katmai-550"
 EXTENSION_TESTS = {
     "test_events": 86,
     "test_threaded": 89,
-    "test_revoke": 246,
+    "test_revoke": 251,
     "test_extension_ports": 33,
     "test_budget": 31,
     "isolation": 5,

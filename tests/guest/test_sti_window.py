@@ -1,8 +1,8 @@
 """An interrupt that is pending when an upcall is entered by STI; SYSEXIT.
 
-STI holds interrupts off for one more instruction (SDM 2B, STI), and that instruction is the SYSEXIT. So the kernel is
-never interrupted with its half-switched stacks: the interrupt is taken in ring 3, at the handler's first instruction, on
-the kernel stack of the extension's thread.
+STI holds interrupts off for one more instruction (SDM 2B, STI), and that instruction is the SYSEXIT. So the
+kernel is never interrupted with its half-switched stacks: the interrupt is taken in ring 3, at the handler's
+first instruction, on the kernel stack of the extension's thread.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import re
 import struct
 
 import pytest
-from tests.guest.test_on_ringtoll import PENTIUM3, PENTIUM4, image
 
 from emulator.bench.uls import MEMORY_BYTES
 from emulator.machine import Machine
 from emulator.timing.profile import load_profile
+from tests.guest.test_on_ringtoll import PENTIUM3, PENTIUM4, image
 
 pytestmark = pytest.mark.guest
 

@@ -64,6 +64,7 @@ struct recording { abi_u32 count; struct uls_event event[RECORDER_EVENTS]; };
 /* nester: value = own id << 8 | other's id | NEST: posts one event to the other, NEST_DEPTH to itself */
 #define NEST_DEPTH 4
 #define NEST       0x10000u
+#define NEST_REVOKED 0x1000000u          /* | own id << 8 | blocker's id: has the blocker revoke it */
 struct nesting {
 	int other_result, self_result;       /* of SYS_uls_post */
 	abi_u32 other_ran_inside, other_queued;

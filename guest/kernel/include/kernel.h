@@ -66,7 +66,7 @@ extern struct boot_info boot;
 void multiboot_read(u32 magic, u32 info);
 struct options {
 	u32 flush, entry, budget;
-	bool bench, unwaited, small, tagged;
+	bool bench, unwaited, global, small, tagged;
 	bool sealed;                       /* uls_key= is given: extensions are loaded as `key` and `trust` allow */
 	u8 key[32];
 	const char *trust;                 /* uls_trust=, the names */
