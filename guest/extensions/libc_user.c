@@ -4,6 +4,8 @@
  *
  *     event.value = LIBC_CHECKS    testing/libc_checks.h
  *                   LIBC_SHARE     allocate, fill, leave in the mail box, which libc_peer empties at each tick
+ *                   LIBC_KEEP     allocate and do not free: the owner is about to end
+ *                   LIBC_FRESH    nothing is allocated, the break is where it was at the first LIBC_CHECKS
  */
 #include <ringtoll/extensions.h>
 #include <libc_checks.h>
@@ -47,10 +49,32 @@ static void share(void)
 	expect("shared.all_returned", mallinfo().arena == 0);
 }
 
+static void *first_break;
+
+static void keep(void)
+{
+	void *small = malloc(100), *large = malloc(100000);
+
+	errno = ERANGE;
+	expect("kept", small && large && mallinfo().hblks == 1 && sbrk(0) != first_break);
+}
+
+static void fresh(void)
+{
+	struct mallinfo m = mallinfo();
+
+	expect("fresh", m.arena == 0 && m.hblks == 0 && errno == 0 && sbrk(0) == first_break);
+}
+
 void handler(const struct uls_event *event)
 {
-	if (event->value == LIBC_SHARE)
-		share();
-	else
+	switch (event->value) {
+	case LIBC_SHARE: share(); break;
+	case LIBC_KEEP:  keep(); break;
+	case LIBC_FRESH: fresh(); break;
+	default:
+		if (!first_break)
+			first_break = sbrk(0);
 		libc_checks();
+	}
 }

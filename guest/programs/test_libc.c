@@ -144,8 +144,16 @@ static void wait_idle(int id, unsigned delivered)
 	}
 }
 
+static void leave_memory(void)
+{
+	int id = uls_register("libc_user");
+
+	_exit(id < 0 || uls_post(id, LIBC_KEEP) ? 1 : 0);
+}
+
 static void check_sandbox(void)
 {
+	char said[100];
 	int user = uls_register("libc_user"), peer = uls_register("libc_peer");
 	static struct libc_peer_record record;
 	struct uls_info info;
@@ -167,14 +175,18 @@ static void check_sandbox(void)
 	uls_post(peer, (abi_u32)&record);
 	check("sandbox.peer", record.freed > 0 && record.ticks > 0 && !record.damaged && !record.in_use, "%u %u %u %u", record.freed,
 	      record.ticks, record.damaged, record.in_use);
+	check("sandbox.break_is_of_one", record.without_break > 0, "never without it");
 	uls_unregister(user);
+	check_equal("sandbox.creator_ends", in_child(leave_memory, "", said, sizeof said), 0);
+	check("sandbox.creators_memory", !strcmp(said, "PASS sandbox.kept\n"), "%s", said);
 	user = uls_register("libc_user");
 	fflush(stdout);
+	uls_post(user, LIBC_FRESH);
 	uls_control(user, ULS_CONTROL_BUDGET, 0);
 	uls_post(user, LIBC_CHECKS);
-	wait_idle(user, 1);
+	wait_idle(user, 2);
 	uls_info(user, &info);
-	check("sandbox.again", info.delivered == 1 && info.faulted == 0, "%u %u", info.delivered, info.faulted);
+	check("sandbox.again", info.delivered == 2 && info.faulted == 0, "%u %u", info.delivered, info.faulted);
 	uls_unregister(user);
 	uls_unregister(peer);
 }

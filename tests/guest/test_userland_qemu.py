@@ -85,7 +85,7 @@ def test_shm(build: Path, flush: str) -> None:
 @pytest.mark.parametrize("entry", ["sysexit", "iret"])
 @pytest.mark.parametrize("flush", ["invlpg", "cr3"])
 def test_libc(build: Path, flush: str, entry: str) -> None:
-    judge(boot(build, f"flush={flush} entry={entry}", "test_libc"), 201)
+    judge(boot(build, f"flush={flush} entry={entry}", "test_libc"), 205)
 
 
 def test_ports(build: Path) -> None:

@@ -104,7 +104,9 @@ struct port_access { abi_u32 tried, done; abi_u8 byte; };
 /* libc_user: the event's value; libc_peer: an address as the value. */
 #define LIBC_CHECKS 1
 #define LIBC_SHARE  2
+#define LIBC_KEEP   3
+#define LIBC_FRESH  4
 #define LIBC_MAIL   8
 
-struct libc_peer_record { abi_u32 ticks, freed, damaged, in_use; };
+struct libc_peer_record { abi_u32 ticks, freed, damaged, in_use, without_break; };
 #endif
