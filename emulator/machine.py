@@ -208,6 +208,8 @@ class Machine:
             if rest > 0:
                 start = segment.address + len(segment.data)
                 self.ram.bytes[start : start + rest] = 0
+        if image.format != "flat":
+            self.devices.as_firmware_leaves()
         self.image = image
         self.halted = False
         self.symbols.add(image.symbols)

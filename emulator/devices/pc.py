@@ -39,6 +39,14 @@ IRQ_RTC: Final = 8
 IRQ_SCI: Final = 9
 
 
+# SeaBIOS's choices: counters 0 and 1, then ICW1 to ICW4 and OCW1 of both chips
+FIRMWARE_WRITES: Final = (
+    *((0x43, 0x34), (0x40, 0), (0x40, 0), (0x43, 0x54), (0x41, 18)),
+    *((0x20, 0x11), (0x21, 0x08), (0x21, 0x04), (0x21, 0x01), (0x21, 0xB8)),
+    *((0xA0, 0x11), (0xA1, 0x70), (0xA1, 0x02), (0xA1, 0x01), (0xA1, 0x8E)),
+)
+
+
 class PcDevices:
     """Builds the devices onto `bus` and `mmio`; INTR, exit, reset and the event queue are the machine's.
 
@@ -113,6 +121,15 @@ class PcDevices:
             self._place_lapic()
             self.mmio.register(self.ioapic, ioapic.BASE, ioapic.SIZE)
             self._devices |= {"ioapic": self.ioapic, "lapic": self.lapic}  # after what drives them
+
+    def as_firmware_leaves(self) -> None:
+        """The state in which a BIOS hands over: the 8254 counts 18.2 times a second, the 8259As are set up.
+
+        IRQ0 is vector 8, IRQ8 vector 70; open are the timer, the keyboard, the RTC and what a BIOS serves. A
+        kernel gets its first IRQ0 when it sets IF, as on a PC.
+        """
+        for port, value in FIRMWARE_WRITES:
+            self.bus.write(port, value, 1)
 
     def set_irq(self, line: int, level: bool) -> None:
         """Drive ISA interrupt line `line`."""

@@ -108,6 +108,8 @@ def interrupt_gates(r: random.Random, f: Fragment) -> None:
         if kind == INTERRUPT16 or selector & ~7 in (at.CODE16, at.CODE16_3 & ~7):
             kind = INTERRUPT32  # 16-bit frames have a scenario of their own
             selector = at.CODE0
+        if selector & ~7 == at.CODE_SMALL:  # QEMU goes to a handler beyond its segment's limit
+            selector = at.CODE0
         if kind == TASK:
             selector = r.choice(
                 (at.TSS_B_SELECTOR, at.TSS_B_SELECTOR, at.TSS_SELECTOR, at.DATA0, at.LDT_SELECTOR)
