@@ -9,6 +9,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+JOBS        ?= auto
 BENCH_ARGS ?=
 
 VENV   := .venv
@@ -43,7 +44,7 @@ run: $(IMAGES)
 	@$(BIN)/ringtoll bench uls $(BENCH_ARGS)
 
 test: $(VENV)/.ringtoll-dev $(IMAGES)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
 test-guests: $(VENV)/.ringtoll-dev $(IMAGES)
 	$(BIN)/python -m pytest -m guests_long -rs --durations=0 tests/guests tests/differential $(PYTEST_ARGS)
