@@ -5,6 +5,7 @@ startup   from the start of the process `ringtoll boot` to the guest's first ins
 memory    bytes of host memory that grow with the guest's, for each byte of it: exact, from the allocator
 """
 
+import os
 import statistics
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from emulator.bench.errors import BenchError
 from emulator.bench.host_run import ENTRY, EXIT
 from emulator.bench.result import Row
 from emulator.machine import Machine
+from emulator.saved_code import PREFER_NUMBA
 from emulator.timing.schema import Profile
 
 STARTUP_UNIT: Final = "s"
@@ -35,9 +37,10 @@ def seconds_to_first_instruction(image: Path, profile: str) -> float:
     """Boot an image that greets on COM1 in a process of its own. Raises: BenchError."""
     place = ["--format", "flat", "--address", hex(ENTRY), "--profile", profile]
     command = [sys.executable, "-m", "emulator.cli", "boot", str(image), *place]
+    pipe = subprocess.PIPE
     start = time.perf_counter()
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=_environment(image.parent)
     ) as process:
         assert process.stdout is not None
         greeting = process.stdout.read(1)
@@ -51,6 +54,15 @@ def seconds_to_first_instruction(image: Path, profile: str) -> float:
         last = (said.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
         raise BenchError(f"the start-up guest ended with status {process.returncode}: {last}")
     return taken
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Ours; where Python may not keep its bytecode beside the sources, it is kept in `folder`."""
+    environment = dict(os.environ)
+    environment.pop(PREFER_NUMBA, None)
+    if environment.pop("PYTHONDONTWRITEBYTECODE", None):
+        environment["PYTHONPYCACHEPREFIX"] = str(folder)
+    return environment
 
 
 def measure_startup(profile: str, count: int, further: Callable[[], None]) -> Row:

@@ -35,6 +35,7 @@ from emulator.cpu.engine_hooks import EngineHooks, function_address
 from emulator.cpu.registers import Registers
 from emulator.cpu.sysenter import on_sysenter
 from emulator.memory.ram import PhysicalMemory
+from emulator.saved_code import saved
 from emulator.timing.fill import on_fill
 from emulator.timing.hooks import on_block, on_memory, on_translate
 from emulator.timing.plain import on_block_plain
@@ -75,6 +76,7 @@ class Engine(EngineHooks):
         Raises: LayoutError, EngineError.
         """
         offsets = layout.discover()
+        saved.finish()
         self.uc = Uc(UC_ARCH_X86, UC_MODE_32, UC_CPU_X86_QEMU32)
         self.ram, self.state = ram, state
         self.failure: BaseException | None = None

@@ -7,9 +7,9 @@ that is how a benchmark's ledger adds up to the cycle with no help from the gues
 from typing import Any
 
 import numpy as np
-from numba import carray, types
 
 from emulator.compiled import Word, as_pointer, callback, compiled, load_i64, load_u32
+from emulator.jit import carray, types
 from emulator.timing.after import block_records
 from emulator.timing.causes import COUNT
 from emulator.timing.charge import charge, charge_instructions
