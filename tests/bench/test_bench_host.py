@@ -151,6 +151,9 @@ def test_a_result_has_all_rows_and_says_what_was_left_out(
     measured = ["loop", "chase", "uls", "linux", "xv6memfs", "startup", "memory", "page_fault"]
     assert [row.name for row in result.rows] == measured
     assert "No cachegrind." in result.notes
+    assert any("registers are used in place" in note for note in result.notes)
+    monkeypatch.setattr(host, "choose", lambda: (None, "no layout"))
+    assert host.layout_note().endswith("public API, which is about ten times slower: no layout.")
     assert len(str(result.options["linux"])) == 64
     assert "Left out: tea." in result.notes
     assert any("qemu-system-i386 is not installed" in note for note in result.notes)
