@@ -152,13 +152,13 @@ class Engine(EngineHooks):
     def jump(self, eip: int) -> None:
         """Continue at `eip` from a code or block hook."""
         self._value.value = eip
-        with self._by_api():
+        with self.by_api():
             _reg_write(self._handle, UC_X86_REG_EIP, self._at_value)
 
     def jump_from_interrupt(self, eip: int) -> None:
         """Continue at `eip` from an interrupt hook (a plain register write would leave EIP stale there)."""
         self._value.value = eip
-        with self._by_api():
+        with self.by_api():
             _reg_write_batch(self._handle, self._eip_alone, self._values, 1)
 
     def eflags(self) -> int:
@@ -171,15 +171,15 @@ class Engine(EngineHooks):
 
     def load_flags(self, value: int) -> None:
         """Set architectural EFLAGS, condition codes included."""
-        with self._by_api():
+        with self.by_api():
             self.uc.reg_write(UC_X86_REG_EFLAGS, value)
 
     def load_msr(self, index: int, value: int) -> None:
         """Set an MSR that native instructions read."""
-        with self._by_api():
+        with self.by_api():
             self.uc.msr_write(index, value)
 
-    def _by_api(self) -> "contextlib.AbstractContextManager[None]":
+    def by_api(self) -> "contextlib.AbstractContextManager[None]":
         """Around what changes registers by the API, not in `registers`."""
         return _NOTHING if self.public is None else self._public_api(self.public)
 

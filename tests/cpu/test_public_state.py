@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
+from keystone import KS_ARCH_X86, KS_MODE_16, Ks
 
 from emulator.bench.host_events import EVENTS
 from emulator.bench.host_workloads import WORKLOADS
@@ -14,13 +15,30 @@ from emulator.cpu import layout, public_state
 from emulator.cpu.layout import LayoutError
 from emulator.machine import Machine, MachineError
 from emulator.timing.profile import load_profile
-from loader import Image
+from loader import Image, load_image
 
 PENTIUM4 = "pentium4-willamette-1400"
 FEW = {"chase": 500, "memcpy": 1, "memset": 1, "calls": 8, "interpreter": 1, "walks": 1500}
+REAL_MODE = """
+    mov ax, cs; mov ds, ax; mov word ptr [0x180], 0x7c40; mov [0x182], ax; mov sp, 0x7000
+    mov eax, cr0; mov [0x600], eax; sgdt [0x610]; sidt [0x620]; int 0x60
+    mov al, 0; out 0xf4, al; hlt
+"""
+
+
+def boot_sector() -> Image:
+    """In real mode, CR0, GDTR and IDTR to memory, and an INT to an IRET at 0x7c40."""
+    code = bytes(Ks(KS_ARCH_X86, KS_MODE_16).asm(REAL_MODE, 0x7C00, as_bytes=True)[0])
+    assert len(code) < 0x40
+    return load_image(
+        code.ljust(0x40, b"\0") + b"\xcf".ljust(446, b"\0") + b"\x55\xaa", memory_bytes=16 << 20
+    )
+
+
 GUESTS: dict[str, Callable[[], Image]] = {
     **{event.name: lambda event=event: event.guest.image(event.name, 10) for event in EVENTS},
     **{work.name: lambda work=work: work.guest(FEW[work.name]).image for work in WORKLOADS},
+    "boot_sector": boot_sector,
     "uls": lambda: compose(load_bundle(), Options(runs=1)),
 }
 SEEN = 0x3000  # where the handler below keeps CR2
