@@ -8,17 +8,15 @@ All integers are signed 64-bit: Numba turns int64-with-uint64 arithmetic into fl
 """
 
 import ctypes
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from llvmlite import ir
-from numba import carray, cfunc, njit, types
-from numba.extending import intrinsic, overload
 
-from emulator.compile_cache import use_cache
-
-use_cache()
+from emulator.jit import WITH_NUMBA, carray, cfunc, intrinsic, ir, njit, overload, types
+from emulator.saved_code import saved
 
 Word: TypeAlias = Any  # a signed 64-bit integer, Python's or the compiler's
 
@@ -35,14 +33,72 @@ def inlined(function: F) -> F:
     return njit(cache=True, error_model="numpy", forceinline=True)(function)  # type: ignore[no-any-return]
 
 
-def callback(signature: Any) -> Callable[[F], Any]:
-    """A C function for Unicorn to call, with its `address`."""
-    return cfunc(signature, cache=True)  # type: ignore[no-any-return]
+@dataclass(frozen=True)
+class Callback:
+    """A C function: its address, and what keeps its code alive."""
+
+    address: int
+    keeps: Any = None
+
+
+def callback(signature: Any) -> Callable[[Callable[..., Any]], Callback]:
+    """A C function for Unicorn to call."""
+    return lambda function: _callback(signature, function, f"{function.__module__}.{function.__qualname__}")
+
+
+def _callback(signature: Any, function: Callable[..., Any], name: str) -> Callback:
+    if not WITH_NUMBA or saved.address(name) is not None:
+        return Callback(_saved_address(name))
+    made = cfunc(signature)(function)
+    saved.save(name, made.inspect_llvm(), made.native_name)
+    return Callback(made.address, made)
+
+
+def _saved_address(name: str) -> int:
+    address = saved.address(name)
+    if address is None:
+        raise ImportError(f"{name} is not among the saved callbacks in {saved.folder}; remove that folder")
+    return address
 
 
 def for_python(signature: Any) -> Callable[[F], F]:
-    """A compiled function for Python to call; the signature is given, so nothing compiles at run time."""
-    return njit(signature, cache=True, error_model="numpy")  # type: ignore[no-any-return]
+    """A compiled function for Python to call; the signature is given, so nothing compiles at run time.
+
+    Its first argument is the state record's array, which knows its address (`timing.state.Record`); the
+    others are integers or booleans.
+    """
+    return lambda function: _for_python(signature, function, f"{function.__module__}.{function.__qualname__}")
+
+
+def _for_python(signature: Any, function: F, name: str) -> F:
+    if WITH_NUMBA:
+        dispatcher = njit(signature, cache=True, error_model="numpy")(function)
+        saved.later(lambda: _save_entry(dispatcher, signature, name))
+        return dispatcher  # type: ignore[no-any-return]
+    count = function.__code__.co_argcount
+    call = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(_saved_address(name))
+    return functools.wraps(function)(lambda state, *values: call(state.address, *values))  # type: ignore[return-value]
+
+
+def _save_entry(dispatcher: Any, signature: Any, name: str) -> None:
+    """Save the way in from `ctypes`: the record's address and 64-bit integers instead of Numba's objects."""
+    from numba.np.numpy_support import as_dtype
+
+    record, *others = signature.args
+    names = [f"a{number}" for number in range(len(others))]
+    values = [f"{a} != 0" if kind == types.boolean else a for a, kind in zip(names, others, strict=True)]
+    call = f"function(carray(as_pointer(address), (1,), dtype), {', '.join(values)})"
+    result = f"{call}; return 0" if signature.return_type == types.void else f"return np.int64({call})"
+    scope = {
+        "function": dispatcher,
+        "carray": carray,
+        "as_pointer": as_pointer,
+        "dtype": as_dtype(record.dtype),
+        "np": np,
+    }
+    exec(f"def entry({', '.join(['address', *names])}): {result}", scope)
+    made = cfunc(types.int64(*[types.int64] * (len(names) + 1)))(scope["entry"])
+    saved.save(name, made.inspect_llvm(), made.native_name)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

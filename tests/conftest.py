@@ -1,9 +1,18 @@
 """What all tests share."""
 
 import gc
+import os
 from collections.abc import Iterator
+from unittest import mock
 
 import pytest
+
+from emulator.saved_code import PREFER_NUMBA
+
+with mock.patch.dict(
+    os.environ, {PREFER_NUMBA: "1"}
+):  # here tests call compiled functions; processes do as usual
+    import emulator.jit  # noqa: F401
 
 _EVERY = 25  # tests between two collections
 _count = 0

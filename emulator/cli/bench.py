@@ -94,7 +94,8 @@ def host(
     json: JsonOption = None,
 ) -> None:
     """How fast this host runs the model: million guest instructions a second, and what events cost it."""
-    from emulator.bench.host import run_host, show_host
+    from emulator.bench.host import run_host
+    from emulator.bench.host_tables import show_host
     from emulator.timing.profile import load_profile
 
     cpu = load_profile(profile)

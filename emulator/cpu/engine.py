@@ -6,6 +6,7 @@ through `ctypes` callbacks that never let an exception into Unicorn.
 
 import contextlib
 import ctypes
+from collections.abc import Iterator
 from typing import Any, Final
 
 from unicorn import (
@@ -29,12 +30,14 @@ from unicorn.x86_const import (
     UC_X86_REG_EIP,
 )
 
-from emulator.cpu import layout
+from emulator.cpu import layout, public_state
 from emulator.cpu.engine_hooks import EngineError as EngineError
 from emulator.cpu.engine_hooks import EngineHooks, function_address
+from emulator.cpu.public_state import PublicState
 from emulator.cpu.registers import Registers
 from emulator.cpu.sysenter import on_sysenter
 from emulator.memory.ram import PhysicalMemory
+from emulator.saved_code import saved
 from emulator.timing.fill import on_fill
 from emulator.timing.hooks import on_block, on_memory, on_translate
 from emulator.timing.plain import on_block_plain
@@ -48,6 +51,7 @@ UC_ERR_EXCEPTION: Final = 21
 _EDGE_GENERATED: Final = 1 << 15
 _UNTIL_NEVER: Final = 0xFFFFFFFF  # with exits enabled and none set, `until` isn't looked at
 
+_NOTHING: Final = contextlib.nullcontext()
 _uclib = layout.uclib
 _uclib.uc_hook_add.restype = ctypes.c_int
 _u32, _u64, _ptr = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p
@@ -74,7 +78,8 @@ class Engine(EngineHooks):
 
         Raises: LayoutError, EngineError.
         """
-        offsets = layout.discover()
+        offsets, _why = layout.choose()
+        saved.finish()
         self.uc = Uc(UC_ARCH_X86, UC_MODE_32, UC_CPU_X86_QEMU32)
         self.ram, self.state = ram, state
         self.failure: BaseException | None = None
@@ -87,13 +92,20 @@ class Engine(EngineHooks):
         self.uc.ctl_set_tlb_mode(UC_TLB_VIRTUAL)
         self.uc.ctl_exits_enabled(True)
         self.uc.ctl_set_exits([])
-        self.registers = Registers(layout.env_address(self.uc, (offsets.cpu, offsets.env)))
-        self._invalid_address = _u64.from_address(self._handle + offsets.invalid_address)
+        if offsets is None:
+            public_state.check()
+            self.public = PublicState(self._handle)
+            self.registers = Registers(self.public.address)
+            at_skip_sync = 0  # EIP is kept exact before each access: slower, the same
+        else:
+            self.registers = Registers(layout.env_address(self.uc, (offsets.cpu, offsets.env)))
+            self._invalid_address = _u64.from_address(self._handle + offsets.invalid_address)
+            at_skip_sync = self._handle + offsets.skip_sync
         self._value = _u64()  # what is read from or written to a register
         self._at_value = ctypes.addressof(self._value)
         self._eip_alone = (ctypes.c_int * 1)(UC_X86_REG_EIP)
         self._values = (_ptr * 1)(self._at_value)
-        self._fill_state(offsets, accounting)
+        self._fill_state(at_skip_sync if accounting else 0, accounting)
         self._hook(UC_HOOK_TLB_FILL, on_fill.address)
         self._hook(UC_HOOK_BLOCK, (on_block if accounting else on_block_plain).address)
         self._hook(_EDGE_GENERATED, on_translate.address)
@@ -102,7 +114,7 @@ class Engine(EngineHooks):
         self._hook(UC_HOOK_INSN, on_rdtsc.address, UC_X86_INS_RDTSC)
         self._hook(UC_HOOK_INSN, on_sysenter.address, UC_X86_INS_SYSENTER)
 
-    def _fill_state(self, offsets: layout.Offsets, accounting: bool) -> None:
+    def _fill_state(self, at_skip_sync: int, accounting: bool) -> None:
         s, env = self.state, self.registers.address
         s.engine = self._handle
         s.at_registers = env + layout.REGISTERS
@@ -111,7 +123,7 @@ class Engine(EngineHooks):
         s.at_gdt, s.at_ldt, s.at_tr = env + layout.GDT, env + layout.LDT, env + layout.TR
         s.at_idt, s.at_is_int = env + layout.IDT, env + layout.IS_INT
         s.at_old_exception = env + layout.OLD_EXCEPTION
-        s.at_skip_sync = self._handle + offsets.skip_sync if accounting else 0
+        s.at_skip_sync = at_skip_sync
         s.stop_function = function_address(_uclib.uc_emu_stop)
         s.control_function = function_address(_uclib.uc_ctl)
         control = UC_CTL_TLB_FLUSH | UC_CTL_IO_WRITE << 30
@@ -140,22 +152,43 @@ class Engine(EngineHooks):
     def jump(self, eip: int) -> None:
         """Continue at `eip` from a code or block hook."""
         self._value.value = eip
-        _reg_write(self._handle, UC_X86_REG_EIP, self._at_value)
+        with self.by_api():
+            _reg_write(self._handle, UC_X86_REG_EIP, self._at_value)
 
     def jump_from_interrupt(self, eip: int) -> None:
         """Continue at `eip` from an interrupt hook (a plain register write would leave EIP stale there)."""
         self._value.value = eip
-        _reg_write_batch(self._handle, self._eip_alone, self._values, 1)
+        with self.by_api():
+            _reg_write_batch(self._handle, self._eip_alone, self._values, 1)
 
     def eflags(self) -> int:
         """Architectural EFLAGS, condition codes included."""
         self._value.value = 0
+        if self.public is not None:
+            self.public.give_back()
         _reg_read(self._handle, UC_X86_REG_EFLAGS, self._at_value)
         return self._value.value
 
     def load_flags(self, value: int) -> None:
         """Set architectural EFLAGS, condition codes included."""
-        self.uc.reg_write(UC_X86_REG_EFLAGS, value)
+        with self.by_api():
+            self.uc.reg_write(UC_X86_REG_EFLAGS, value)
+
+    def load_msr(self, index: int, value: int) -> None:
+        """Set an MSR that native instructions read."""
+        with self.by_api():
+            self.uc.msr_write(index, value)
+
+    def by_api(self) -> "contextlib.AbstractContextManager[None]":
+        """Around what changes registers by the API, not in `registers`."""
+        return _NOTHING if self.public is None else self._public_api(self.public)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _public_api(public: PublicState) -> Iterator[None]:
+        public.give_back()
+        yield
+        public.refresh()
 
     def run(self) -> int:
         """Execute from CS:EIP until something stops the engine; Unicorn's status.
@@ -163,7 +196,12 @@ class Engine(EngineHooks):
         Raises: whatever a Python callback raised.
         """
         self.failure = None
+        if self.public is not None:
+            self.public.give_back()
         status = _emu_start(self._handle, self.registers.eip, _UNTIL_NEVER, 0, 0)
+        if self.public is not None:
+            self.public.refresh()
+            self.public.forget_probes()
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
@@ -172,4 +210,6 @@ class Engine(EngineHooks):
     @property
     def fault_address(self) -> int:
         """Linear address of the last failed fill."""
+        if self.public is not None:
+            return self.public.fault_address
         return self._invalid_address.value & 0xFFFFFFFF

@@ -19,6 +19,7 @@ from unicorn import (
 from unicorn.x86_const import UC_X86_INS_CPUID, UC_X86_INS_IN, UC_X86_INS_OUT
 
 from emulator.cpu import layout
+from emulator.cpu.public_state import PublicState
 from emulator.memory.ram import PhysicalMemory
 from emulator.timing.state import StateView
 
@@ -54,6 +55,7 @@ class EngineHooks:
     failure: BaseException | None
     _handle: int
     _keep: list[Any]
+    public: PublicState | None = None  # where the private layout isn't used
 
     def stop(self) -> None:
         """Leave `run` at the next opportunity."""
@@ -70,6 +72,12 @@ class EngineHooks:
     def _hook(
         self, kind: int, callback: int, instruction: int | None = None, begin: int = 1, end: int = 0
     ) -> int:
+        """Install a compiled callback."""
+        if self.public is not None:
+            callback = self.public.wrap(kind, callback)
+        return self._add_hook(kind, callback, instruction, begin, end)
+
+    def _add_hook(self, kind: int, callback: int, instruction: int | None, begin: int, end: int) -> int:
         handle = ctypes.c_size_t()
         arguments = [self._c, ctypes.byref(handle), _i32(kind), _ptr(callback), _ptr(self.state.address)]
         arguments += [_u64(begin), _u64(end)]
@@ -80,6 +88,8 @@ class EngineHooks:
 
     def guard(self, function: Callable[..., Any], default: Any) -> Callable[..., Any]:
         """Wrap a callback: an exception is kept for the run loop, and the engine stops."""
+        if self.public is not None:
+            function = self.public.around(function)
 
         def guarded(*arguments: Any) -> Any:
             try:
@@ -97,9 +107,11 @@ class EngineHooks:
         self._keep.append(pointer)
         return function_address(pointer)
 
-    def _python_hook(self, kind: int, pointer: Any, **arguments: int) -> None:
+    def _python_hook(
+        self, kind: int, pointer: Any, instruction: int | None = None, begin: int = 1, end: int = 0
+    ) -> None:
         self._keep.append(pointer)
-        self._hook(kind, function_address(pointer), **arguments)
+        self._add_hook(kind, function_address(pointer), instruction, begin, end)
 
     def on_interrupt(self, function: Callable[[int], None]) -> None:
         """Call `function(vector)` for every exception and software interrupt but page faults and #UD."""

@@ -30,11 +30,12 @@ def enter(engine: Engine, entry: EntryState) -> None:
     """Put the processor of `engine` into the entry state."""
     registers, uc = engine.registers, engine.uc
     protected = entry.mode == "protected32"
-    uc.reg_write(UC_X86_REG_CR0, CR0_ET | (CR0_PE if protected else 0))
-    uc.reg_write(UC_X86_REG_EFLAGS, 2)
     gdt = entry.gdt or ((layout.GDT, layout.GDT_LIMIT) if protected else (0, 0))
-    uc.reg_write(UC_X86_REG_GDTR, (0, *gdt, 0))
-    uc.reg_write(UC_X86_REG_IDTR, (0, 0, 0 if protected else 0x3FF, 0))
+    with engine.by_api():
+        uc.reg_write(UC_X86_REG_CR0, CR0_ET | (CR0_PE if protected else 0))
+        uc.reg_write(UC_X86_REG_EFLAGS, 2)
+        uc.reg_write(UC_X86_REG_GDTR, (0, *gdt, 0))
+        uc.reg_write(UC_X86_REG_IDTR, (0, 0, 0 if protected else 0x3FF, 0))
     if protected:
         code = CODE_SELECTOR if entry.cs is None else entry.cs
         data = DATA_SELECTOR if entry.ds is None else entry.ds

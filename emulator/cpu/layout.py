@@ -1,8 +1,12 @@
 """Unicorn's private layout: the register file and three flags that its public API does not offer.
 
-Everything here is discovered or checked on a scratch engine when the first machine is made; a
-Unicorn that differs is refused with a clear error, never used wrongly (tests/cpu/test_contracts.py
-states each behaviour). Offsets are from the wheel of Unicorn 2.1.4.
+Everything here is discovered or checked on a scratch engine when the first machine is made. What differs
+is never used wrongly: `public_state.py` does without, more slowly, with the same results. Another version
+of Unicorn is refused. (tests/cpu/test_contracts.py states each behaviour.)
+
+::
+
+    of the wheel of Unicorn 2.1.4
 
     uc_struct --+440--> CPUState --+35408--> env:
         0    regs[8]       u64 each: eax ecx edx ebx esp ebp esi edi
@@ -17,6 +21,7 @@ import ctypes
 import functools
 import os
 import struct
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -84,21 +89,37 @@ def _peek(memory: int, address: int, size: int) -> bytes:
         return b""
 
 
+def find_registers(handle_: int, contents: Callable[[], bytes]) -> int:
+    """Write four magic registers through the API and look for them in `contents()`: the offset of the first.
+
+    Raises: LayoutError.
+    """
+    values = [ctypes.c_uint64(value) for value in (*_MAGIC, 0, 0, 0, 0)]
+    engine = ctypes.c_void_p(handle_)
+
+    def put(numbers: Sequence[Any]) -> None:
+        for register, value in zip(_REGISTERS, numbers, strict=True):
+            uclib.uc_reg_write(engine, ctypes.c_int(register), ctypes.byref(value))
+
+    put(values[:4])
+    at = contents().find(struct.pack("<4Q", *_MAGIC))
+    put(values[4:])
+    if at < 0:
+        raise LayoutError("register file not found")
+    return at
+
+
 def _find_env(memory: int, engine: Uc) -> tuple[int, int]:
-    """Write four magic registers and look for them behind every pointer in `uc_struct`."""
-    for register, value in zip(_REGISTERS, _MAGIC, strict=True):
-        engine.reg_write(register, value)
-    pattern = struct.pack("<4Q", *_MAGIC)
+    """Look for the register file behind every pointer in `uc_struct`."""
+    engine.reg_write(UC_X86_REG_EAX, 0)  # the first access makes the processor
     top = _peek(memory, handle(engine), 8192)
     for offset in (440, *range(0, len(top) - 7, 8)):
         (pointer,) = struct.unpack_from("<Q", top, offset)
         if pointer < 0x10000 or pointer >> 47:
             continue
-        at = _peek(memory, pointer, 0x40000).find(pattern)
-        if at >= 0:
-            for register in _REGISTERS:
-                engine.reg_write(register, 0)
-            return offset, at
+        with contextlib.suppress(LayoutError):
+            contents = functools.partial(_peek, memory, pointer, 0x40000)
+            return offset, find_registers(handle(engine), contents)
     raise LayoutError("register file not found")
 
 
@@ -140,8 +161,8 @@ def _find_skip_sync(memory: int) -> int:
     return found[-1]
 
 
-def _check_env(engine: Uc, env: int) -> None:
-    """The offsets inside `env` are constants; see that they hold what the API says."""
+def check_env(engine: Uc, env_of: Callable[[Uc], int]) -> None:
+    """The offsets inside `env` are constants; see that they hold what the API says. Raises: LayoutError."""
     engine.reg_write(UC_X86_REG_GDTR, (0, 0x12345678, 0x4321, 0))
     engine.reg_write(UC_X86_REG_EIP, 0x00345678)
     checks = {
@@ -149,14 +170,18 @@ def _check_env(engine: Uc, env: int) -> None:
         "gdt.limit": (GDT + 16, 4, 0x4321),
         "eip": (EIP, 8, 0x00345678),
     }
+    env = env_of(engine)
     for name, (offset, size, expected) in checks.items():
         value = int.from_bytes(ctypes.string_at(env + offset, size), "little")
         if value != expected:
             raise LayoutError(f"{name} expected at env+{offset}: {value:#x} != {expected:#x}")
 
 
-def _check_exception(offsets: tuple[int, int]) -> None:
-    """Raise #GP(0x1238) by loading a selector beyond the GDT; see the error code and the vector."""
+def check_exception(env_of: Callable[[Uc], int]) -> None:
+    """Raise #GP(0x1238) by loading a selector beyond the GDT; see the error code and the vector.
+
+    Raises: LayoutError.
+    """
     engine = Uc(UC_ARCH_X86, UC_MODE_32, UC_CPU_X86_QEMU32)
     engine.mem_map(0, 0x10000)
     engine.mem_write(0x1000, b"\x66\xb8\x38\x12\x8e\xd8")  # mov ax, 0x1238; mov ds, ax
@@ -170,7 +195,7 @@ def _check_exception(offsets: tuple[int, int]) -> None:
     engine.hook_add(UC_HOOK_INTR, interrupt)
     with contextlib.suppress(UcError):
         engine.emu_start(0x1000, 0x1010)
-    env = env_address(engine, offsets)
+    env = env_of(engine)
     error = ctypes.c_uint32.from_address(env + ERROR_CODE).value
     old = ctypes.c_int32.from_address(env + OLD_EXCEPTION).value
     if seen[:1] != [13] or error != 0x1238 or old != 13:
@@ -181,6 +206,26 @@ def env_address(engine: Uc, offsets: tuple[int, int]) -> int:
     """Address of the register file of an engine."""
     cpu = ctypes.c_uint64.from_address(handle(engine) + offsets[0]).value
     return int(cpu) + offsets[1]
+
+
+PUBLIC: Final = "public"
+CHOICE: Final = "RINGTOLL_LAYOUT"  # "public": as if the private layout had not been found
+
+
+@functools.cache
+def choose() -> tuple[Offsets | None, str]:
+    """The private layout, or None where it can't be used, and why; then `public_state` is used.
+
+    Raises: LayoutError if Unicorn's version is another.
+    """
+    if unicorn.__version__ != _SUPPORTED:
+        raise LayoutError(f"Unicorn {unicorn.__version__} found, {_SUPPORTED} needed")
+    if os.environ.get(CHOICE) == PUBLIC:
+        return None, f"{CHOICE}={PUBLIC} is set"
+    try:
+        return discover(), ""
+    except (LayoutError, OSError) as error:
+        return None, str(error)
 
 
 @functools.cache
@@ -195,8 +240,8 @@ def discover() -> Offsets:
     try:
         engine = Uc(UC_ARCH_X86, UC_MODE_32, UC_CPU_X86_QEMU32)
         way = _find_env(memory, engine)
-        _check_env(engine, env_address(engine, way))
-        _check_exception(way)
+        check_env(engine, lambda engine: env_address(engine, way))
+        check_exception(lambda engine: env_address(engine, way))
         return Offsets(way[0], way[1], _find_invalid_address(memory), _find_skip_sync(memory))
     finally:
         os.close(memory)

@@ -194,7 +194,7 @@ class Processor(Events):
         except UnknownMsr:
             raise Fault(GP) from None
         if index == IA32_SYSENTER_CS:
-            self.engine.uc.msr_write(index, value & 0xFFFFFFFF)  # SYSEXIT, which is native, reads it there
+            self.engine.load_msr(index, value & 0xFFFFFFFF)  # SYSEXIT, which is native, reads it there
             if before & 0xFFFC and not value & 0xFFFC:
                 self._forget = True  # SYSENTERs translated without a check need one now
                 self.state.stop |= STOP_DEADLINE

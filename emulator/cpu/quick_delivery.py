@@ -7,9 +7,8 @@ gates or stacks, a fault on the way. Then `Delivery` does it again and knows whi
 
 from typing import Any, Final
 
-from numba import types
-
 from emulator.compiled import Word, compiled, for_python, load_i64, load_u32, store_i64, store_u32
+from emulator.jit import types
 from emulator.mmu.walk import control
 from emulator.timing.system_access import ARRAY, system_read, system_write
 

@@ -6,9 +6,8 @@ IF, RF and VM cleared; nothing is saved
 
 from typing import Any, Final
 
-from numba import carray, types
-
 from emulator.compiled import callback, load_u32, store_i64, store_u32
+from emulator.jit import carray, types
 from emulator.timing.state import STATE_POINTER
 
 CODE_FLAGS: Final = 0x00CF9B00  # 4 GB, 32-bit, execute/read, accessed, DPL 0

@@ -7,9 +7,8 @@ engine's own soft TLB has been flushed natively (MOV CR3, CR0, CR4: all; INVLPG:
 
 from typing import Any, Final
 
-from numba import carray
-
 from emulator.compiled import Word, as_pointer, compiled, inlined, load_i64, load_u32
+from emulator.jit import carray
 from emulator.mmu.tlb import WHY_INVLPG, WHY_OTHER, change_directory, flush, invalidate_page
 from emulator.mmu.walk import CR0_PG, CR4_PGE, CR4_PSE, control
 from emulator.timing.access import flush_soft_tlb

@@ -7,9 +7,9 @@ An address hook on each such instruction, compiled: it works the address out fro
 from typing import Any, Final
 
 import numpy as np
-from numba import carray, types
 
 from emulator.compiled import as_pointer, call3, callback, load_i64, load_u32
+from emulator.jit import carray, types
 from emulator.mmu.walk import control
 from emulator.timing.after import block_records
 from emulator.timing.checks import ALIGNED_16, GP, access_offset, fail

@@ -11,7 +11,6 @@
 from typing import Any, Final
 
 import numpy as np
-from numba import carray, types
 
 from emulator.compiled import (
     Word,
@@ -24,6 +23,7 @@ from emulator.compiled import (
     load_u32,
     store_u32,
 )
+from emulator.jit import carray, types
 from emulator.mmu.tlb import DATA
 from emulator.mmu.walk import control, permitted
 from emulator.timing.after import block_records

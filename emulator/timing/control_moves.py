@@ -8,9 +8,8 @@ An address hook on each such instruction, compiled, since kernels set TS at ever
 
 from typing import Any, Final
 
-from numba import carray, types
-
 from emulator.compiled import Word, callback, compiled, load_u8, load_u32
+from emulator.jit import carray, types
 from emulator.mmu.tlb import CODE
 from emulator.timing.checks import GP, fail
 from emulator.timing.fill import translation

@@ -6,9 +6,8 @@ may use a segment that isn't flat.
 
 from typing import Any, Final
 
-from numba import carray, types
-
 from emulator.compiled import Word, call3, callback, compiled, load_i64, load_u8, load_u32
+from emulator.jit import carray, types
 from emulator.mmu.tlb import DATA
 from emulator.mmu.walk import control
 from emulator.timing.after import block_records, invlpg_operand

@@ -17,7 +17,6 @@ Two rules keep the soft TLB honest:
 from typing import Any, Final
 
 import numpy as np
-from numba import carray, from_dtype, types
 
 from emulator.compiled import (
     Word,
@@ -30,6 +29,7 @@ from emulator.compiled import (
     store_i64,
     store_u8,
 )
+from emulator.jit import carray, from_dtype, types
 from emulator.mmu.tlb import CODE, DATA, WHY_CAPACITY, drop, frame_of, probe
 from emulator.mmu.walk import (
     CR0_PG,

@@ -11,7 +11,6 @@ No Python runs here in steady state; a block never seen before calls `decode_fun
 from typing import Any
 
 import numpy as np
-from numba import carray, from_dtype, types
 
 from emulator.compiled import (
     Word,
@@ -27,6 +26,7 @@ from emulator.compiled import (
     store_u8,
     store_u32,
 )
+from emulator.jit import carray, from_dtype, types
 from emulator.mmu.tlb import CODE, DATA
 from emulator.mmu.walk import permitted, table_frame
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb

@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-from numba import carray, types
 
 from emulator.compiled import callback
+from emulator.jit import carray, types
 from emulator.mmu.walk import CR0_PG, control, walk
 from emulator.timing.after import after_effect, block_records
 from emulator.timing.hooks import find_block, must_stop

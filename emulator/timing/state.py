@@ -16,9 +16,9 @@ through a memoryview (`StateView`). All integers are signed 64-bit.
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numba import from_dtype, types
 from numpy.typing import NDArray
 
+from emulator.jit import WITH_NUMBA, from_dtype, types
 from emulator.mmu.tlb import ARRAY_SIZE, TAGS
 from emulator.timing.causes import COUNT
 
@@ -137,6 +137,12 @@ FETCH: Final = 18
 SYMBOLS: Final = 1 << 14  # rows of the ledger; symbol 0 is "(no symbol)"
 
 
+class Record(np.ndarray[Any, Any]):
+    """The array of one state record, which knows where it is."""
+
+    address: int
+
+
 class StateView:
     """Cheap access from Python to the scalars of a state record, by name."""
 
@@ -146,7 +152,10 @@ class StateView:
 
     def __init__(self) -> None:
         """Allocate a zeroed record."""
-        array: NDArray[Any] = np.zeros(1, dtype=STATE)
+        array: Any = np.zeros(1, dtype=STATE)
+        if not WITH_NUMBA:
+            array = array.view(Record)
+            array.address = int(array.ctypes.data)
         object.__setattr__(self, "array", array)
         words = array.view(np.uint8)[: 8 * len(SCALARS)].data.cast("q")
         object.__setattr__(self, "_words", words)

@@ -9,9 +9,8 @@ a fault in a delivery is judged by the double-fault rules (SDM vol. 3A 5.15).
 
 from typing import Any
 
-from numba import from_dtype, types
-
 from emulator.compiled import Word, compiled, for_python, load_u8, load_u32, store_u8, store_u32
+from emulator.jit import from_dtype, types
 from emulator.mmu.tlb import CODE, DATA
 from emulator.mmu.walk import CR0_PG, control, permitted, set_accessed, table_frame
 from emulator.timing.access import access, flush_soft_tlb

@@ -9,9 +9,9 @@ One snapshot: the TSC | the ledger's sums by cause | how many misses there were,
 from typing import Any, Final
 
 import numpy as np
-from numba import carray, types
 
 from emulator.compiled import Word, as_pointer, callback, compiled, load_i64, load_u32
+from emulator.jit import carray, types
 from emulator.timing.after import block_records
 from emulator.timing.causes import CAUSES, COUNT, DTLB_COLD, L1D_MISS
 from emulator.timing.charge import charge, charge_instructions

@@ -13,6 +13,9 @@ from emulator.bench import host, host_boots
 from emulator.bench.errors import BenchError
 from emulator.bench.host_boots import Boot, linux_boot, measure_boot, xv6_boots
 from emulator.bench.host_events import EVENTS, Event, measure_event, measure_events, supported
+from emulator.bench.host_run import SPEED
+from emulator.bench.host_tables import show_host
+from emulator.bench.host_workloads import WORKLOADS
 from emulator.bench.micro_guest import MEMORY, MicroGuest
 from emulator.bench.result import Row, decode, encode
 from emulator.bench.serial_line import Failed, Guest
@@ -129,27 +132,38 @@ def test_xv6_is_whatever_was_built_in_the_folder(tmp_path: Path) -> None:
 def test_a_result_has_all_rows_and_says_what_was_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def row(name: str, unit: str) -> Row:
+    def row(name: str, unit: str = SPEED) -> Row:
         return Row(name=name, title=name, unit=unit, min=1.0, median=1.0, max=1.0, runs=1)
 
     kernel = speaking(tmp_path).kernel
-    monkeypatch.setattr(host, "_pairs", lambda *_: [row("loop", "million instructions/s")])
-    monkeypatch.setattr(host, "measure_boot", lambda boot, _: row(boot.name, "million instructions/s"))
+    monkeypatch.setattr(host, "WORKLOADS", WORKLOADS[:1])
+    monkeypatch.setattr(host, "_loop_rows", lambda *_: ([row("loop")], ["No cachegrind."]))
+    monkeypatch.setattr(host, "measure_workload", lambda _profile, workload, *_: row(workload.name))
+    monkeypatch.setattr(host, "_uls_row", lambda *_: row("uls"))
+    monkeypatch.setattr(host, "measure_startup", lambda *_: row("startup", "s"))
+    monkeypatch.setattr(host, "measure_memory", lambda *_: row("memory", "MB per guest MB"))
+    monkeypatch.setattr(host, "measure_boot", lambda boot, _: row(boot.name))
     monkeypatch.setattr(host, "measure_events", lambda *_: [row("page_fault", "us")])
     monkeypatch.setattr(host, "qemu_installed", lambda: False)
     (tmp_path / "kernelmemfs").touch()
     plan = host.Plan((linux_boot(kernel, None), *xv6_boots(tmp_path)), missing=("Left out: tea.",))
     result = decode(encode(host.run_host(PENTIUM4, plan)))
-    assert [row.name for row in result.rows] == ["loop", "linux", "xv6memfs", "page_fault"]
+    measured = ["loop", "chase", "uls", "linux", "xv6memfs", "startup", "memory", "page_fault"]
+    assert [row.name for row in result.rows] == measured
+    assert "No cachegrind." in result.notes
+    assert any("registers are used in place" in note for note in result.notes)
+    monkeypatch.setattr(host, "choose", lambda: (None, "no layout"))
+    assert host.layout_note().endswith("public API, which is about ten times slower: no layout.")
     assert len(str(result.options["linux"])) == 64
     assert "Left out: tea." in result.notes
     assert any("qemu-system-i386 is not installed" in note for note in result.notes)
     lacking = host.run_host(PENTIUM3, plan)
-    assert [row.name for row in lacking.rows] == ["loop", "linux", "page_fault"]
+    assert [row.name for row in lacking.rows] == [name for name in measured if name != "xv6memfs"]
     assert any("xv6 from memory" in note and "local APIC" in note for note in lacking.notes)
     out = io.StringIO()
-    host.show_host(result, Console(file=out, width=120))
+    show_host(result, Console(file=out, width=120))
     assert "host cost of events (microseconds)" in out.getvalue()
+    assert "MB per guest MB" in out.getvalue()
     assert "Left out: tea." in out.getvalue()
 
 
