@@ -45,7 +45,7 @@ run: $(IMAGES)
 	@$(BIN)/ringtoll bench uls $(BENCH_ARGS)
 
 test: $(VENV)/.ringtoll-dev $(IMAGES)
-	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 test-guests: $(VENV)/.ringtoll-dev $(IMAGES)
 	$(BIN)/python -m pytest -m guests_long -rs --durations=0 tests/guests tests/differential $(PYTEST_ARGS)
