@@ -26,8 +26,8 @@ MAKEFLAGS += --no-print-directory
 help:
 	@echo "make run         set up, build the guest, and print the ULS cost table (ringtoll bench uls)"
 	@echo "make test        set up, build the guest, and run all tests"
-	@echo ""
 	@echo "                 JOBS=N tests on N processors at once (2; each takes up to 5 GB)"
+	@echo ""
 	@echo "make setup       .venv with all packages and tools, nothing else"
 	@echo "make guest       the guest images: kernel, programs, extensions"
 	@echo "make test-guests the long runs: Debian's kernel, memtest86+ and, with RINGTOLL_XV6=FOLDER, xv6"
@@ -45,7 +45,7 @@ run: $(IMAGES)
 	@$(BIN)/ringtoll bench uls $(BENCH_ARGS)
 
 test: $(VENV)/.ringtoll-dev $(IMAGES)
-	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 test-guests: $(VENV)/.ringtoll-dev $(IMAGES)
 	$(BIN)/python -m pytest -m guests_long -rs --durations=0 tests/guests tests/differential $(PYTEST_ARGS)
