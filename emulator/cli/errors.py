@@ -60,7 +60,7 @@ def report(error: BaseException) -> int:
 
 
 def _usage(error: Any) -> int:
-    """An error of the command line, as Typer raises them; said with the command whose help has the options."""
+    """An error of the command line as Typer raises it, said with the command whose help names the options."""
     if type(error).__name__ != "NoArgsIsHelpError":  # whose message is the help, and that has been printed
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "ringtoll"
