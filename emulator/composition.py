@@ -15,6 +15,7 @@ from emulator.instructions import MOST_WORDS, init_words
 from emulator.manifest import ExtensionEntry, Manifest, ManifestError, load_manifest
 from loader import Image, Module, load_image, read_file
 from loader.authorisation import Authority, Candidate, authorise, policy
+from loader.elf import parse_elf
 from loader.sandbox import Extension, SandboxImage, link_sandbox
 from loader.sandbox_seal import Sealer
 from loader.signature import LONGEST, SUFFIX, load_public, load_seed
@@ -57,7 +58,9 @@ class Composer:
         for program in manifest.program:
             priority = [f"prio={program.priority}"] if program.priority else []
             string = " ".join([program.name, *priority, *program.arguments])
-            modules.append(Module(string, self._read(program.file, f"{program.name}.elf")))
+            data = self._read(program.file, f"{program.name}.elf")
+            parse_elf(data, program.file or program.name)  # refused here, not by the guest
+            modules.append(Module(string, data))
         if len(modules) > MOST_MODULES:
             raise self._refused(
                 "program", f"the kernel takes {MOST_MODULES} modules, these are {len(modules)}"

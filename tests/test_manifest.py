@@ -167,6 +167,12 @@ def test_files_that_are_not_there_are_named(folder: Path) -> None:
         load_manifest(folder / "absent.toml")
 
 
+def test_a_program_that_is_no_executable_is_refused_before_anything_runs(folder: Path) -> None:
+    (folder / "notes.elf").write_text("no program at all", encoding="utf-8")
+    with pytest.raises(ImageError, match=r"notes.elf: not an ELF file"):
+        compose(folder, PROGRAM + 'file = "notes.elf"\n')
+
+
 def test_what_does_not_fit_is_refused(folder: Path) -> None:
     many = "".join(
         f'[[extension]]\nname = "e{i}"\nports = {[{"first": p} for p in range(60)]}\n' for i in range(9)

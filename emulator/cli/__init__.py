@@ -10,6 +10,7 @@ def main() -> None:
     from emulator.cli.app import app
 
     try:
-        app(prog_name="ringtoll")
+        status = app(prog_name="ringtoll", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:
-        sys.exit(report(error))
+        status = report(error)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -41,6 +41,8 @@ def report(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         say("interrupted")
         return ExitStatus.INTERRUPTED
+    if hasattr(error, "format_message"):
+        return _usage(error)
     if (status := _status(error)) is not None:
         say(str(error))
         return status
@@ -55,6 +57,15 @@ def report(error: BaseException) -> int:
         f"(set {TRACEBACK}=1 to see where it comes from)"
     )
     return ExitStatus.ERROR
+
+
+def _usage(error: Any) -> int:
+    """An error of the command line as Typer raises it, said with the command whose help names the options."""
+    if type(error).__name__ != "NoArgsIsHelpError":  # whose message is the help, and that has been printed
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "ringtoll"
+        say(f"{error.format_message().rstrip('.')} (see `{command} --help`)")
+    return ExitStatus.USAGE
 
 
 def _status(error: BaseException) -> int | None:

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from emulator.cli.errors import say
+from emulator.exitstatus import ExitStatus
 from emulator.timing.profile import Number, Profile, ProfileError, load_profile, profile_names, unit_of
 
 app = typer.Typer(help="List CPU profiles, or show every number in one with its source.")
@@ -79,8 +81,8 @@ def _load(name: str) -> Profile:
     try:
         return load_profile(name)
     except ProfileError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
+        say(str(error))
+        raise typer.Exit(ExitStatus.USAGE) from error
 
 
 def _summary(profile: Profile) -> dict[str, Any]:

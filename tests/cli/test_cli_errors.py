@@ -1,9 +1,12 @@
 """Errors on the command line: one message, one status, no traceback."""
 
+import sys
+
 import pytest
 
 from emulator.bench.errors import BenchError
 from emulator.bundle import BundleError
+from emulator.cli import main
 from emulator.cli.errors import CliError, report
 from emulator.exitstatus import MEANING, ExitStatus
 from loader import ImageError, Rule
@@ -45,3 +48,40 @@ def test_a_traceback_is_there_for_those_who_ask(
 
 def test_every_status_has_a_meaning() -> None:
     assert set(MEANING) == set(ExitStatus)
+
+
+@pytest.mark.parametrize(
+    ("words", "about", "where"),
+    [
+        ("nothing-such", "nothing-such", "ringtoll"),
+        ("boot", "IMAGE", "ringtoll boot"),
+        ("boot --colour red", "--colour", "ringtoll boot"),
+        ("bench ipc --jobs 0", "--jobs", "ringtoll bench ipc"),
+        ("bench ipc --pages 1,x", "1,x", "ringtoll bench ipc"),
+        ("verify a.o", "--trust", "ringtoll verify"),
+        ("profiles show i386", "i386", "ringtoll"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_that_begins_with_ringtoll(
+    words: str, about: str, where: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["ringtoll", *words.split()])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == ExitStatus.USAGE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ringtoll: ")
+    assert about in line
+    assert where in line
+
+
+def test_a_group_of_commands_alone_prints_its_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["ringtoll", "bench"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    said = capsys.readouterr()
+    assert end.value.code == ExitStatus.USAGE
+    assert "uls" in said.out + said.err
+    assert "ringtoll: " not in said.err

@@ -46,4 +46,4 @@ def test_show_can_be_narrowed_to_estimates():
 def test_an_unknown_profile_is_a_clear_error(name):
     result = run("show", name)
     assert result.exit_code == 2
-    assert f"error: {name}:" in result.output
+    assert f"ringtoll: {name}:" in result.output

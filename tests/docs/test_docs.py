@@ -39,17 +39,43 @@ def test_the_causes_are_in_the_reference_in_their_order() -> None:
         ("bench", "ipc"),
         ("bench", "host"),
         ("report",),
+        ("verify",),
+        ("profiles",),
+        ("profiles", "show"),
+        ("sign",),
+        ("key", "new"),
     ],
 )
 def test_every_option_is_in_the_reference(words: tuple[str, ...]) -> None:
     command = typer.main.get_command(app)
     for word in words:
         command = command.commands[word]  # type: ignore[attr-defined]
-    section = REFERENCE[REFERENCE.index(f"### `ringtoll {' '.join(words)}") :].split("\n### ")[0]
+    heading = "profiles" if words[0] == "profiles" else " ".join(words)
+    section = REFERENCE[REFERENCE.index(f"### `ringtoll {heading}") :].split("\n### ")[0]
     for parameter in command.params:
         for name in (*parameter.opts, *parameter.secondary_opts):
             if name.startswith("--") and name != "--help":
-                assert f"`{name}" in section
+                assert re.search(rf"`(?:[^`\n]* )?{name}\b", section), name
+
+
+def test_every_word_of_the_kernels_command_line_is_in_the_reference() -> None:
+    words = (ROOT / "guest" / "kernel" / "cmdline.c").read_text(encoding="utf-8").split("*/")[0]
+    section = REFERENCE[REFERENCE.index("## Command line of the mini kernel") :].split("\n## ")[0]
+    found = re.findall(r"^ \*   (\w+=)(\S+)", words, re.MULTILINE)
+    assert len(found) > 8
+    for option, values in found:
+        for value in values.split("|") if "|" in values else [values.replace("...", "NAME")]:
+            assert f"`{option}{value}`" in section, option
+
+
+def test_every_file_of_the_guest_kernel_is_in_its_table() -> None:
+    folder = ROOT / "guest" / "kernel"
+    named = set(
+        re.findall(r"`([\w/]+\.(?:c|S|h|ld|zig))`", (folder / "README.md").read_text(encoding="utf-8"))
+    )
+    assert {path.name for path in folder.iterdir() if path.suffix in {".c", ".S", ".ld", ".zig"}} <= named
+    for name in named:
+        assert (folder / name).exists(), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
