@@ -57,6 +57,8 @@ SCALARS: Final = (
     # access plans (plan.py)
     "planned", "entries", "sections", "section_next", "split_wanted", "split_function", "section_function",
     "steps_function", "resume", "planned_ring", "planned_at",
+    # a page of device registers (register_page.py)
+    "register_page", "register_volatile", "register_refresh",
     # geometry and costs, from the profile
     "dtlb_walk_cost", "itlb_walk_cost", "walk_l1_miss", "memory_penalty",
     "l1d_sets", "l1d_ways", "l1d_shift", "l1d_penalty", "l1d_write_allocate", "store_exposed",
