@@ -19,9 +19,12 @@ from emulator.cpu.plan_text import Memory, Other, Text, parse
 from emulator.timing.plan import (
     ENTRY_ACCESS,
     ENTRY_FPU,
+    ENTRY_FXSR,
     ENTRY_IOPL,
     ENTRY_LOAD,
+    ENTRY_NOT_ZERO,
     ENTRY_OPAQUE,
+    ENTRY_PROTECTED,
     ENTRY_RING0,
     ENTRY_SSE,
     ZERO,
@@ -54,7 +57,10 @@ PRIVILEGED: Final = frozenset(
     ]
 )
 SENSITIVE: Final = frozenset(["cli", "sti", "in", "out"])
-NO_FPU: Final = frozenset(["fxsave", "fxrstor"])
+# what `timing.plan.run_plain` knows
+PLAIN_ENTRIES: Final = frozenset(
+    [ENTRY_ACCESS, ENTRY_NOT_ZERO, ENTRY_PROTECTED, ENTRY_FXSR, ENTRY_RING0, ENTRY_IOPL, ENTRY_FPU, ENTRY_SSE]
+)
 
 
 class Section(NamedTuple):
@@ -114,7 +120,7 @@ class _Block:
 
     def _close(self) -> None:
         segment = self.segment
-        plain = all(entry[0] == ENTRY_ACCESS for entry in segment.entries) and not segment.sliced
+        plain = all(entry[0] in PLAIN_ENTRIES for entry in segment.entries) and not segment.sliced
         self.sections.append(Section(self.start, self.offset, not plain, tuple(segment.entries)))
 
     def _undefined(self, text: Text, raw: bytes) -> bool:

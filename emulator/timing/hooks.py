@@ -163,6 +163,36 @@ def resume_rewritten(s: Any, address: Word) -> Any:
     return True
 
 
+@inlined
+def repeats(s: Any, address: Word) -> Any:
+    """A further iteration of REP, which comes as a block of its own, with nothing else to do before it.
+
+    It is charged as on_block would. False: on_block must look, at the first of them among others.
+    """
+    block = block_records(s)[s.last_block]
+    if (
+        s.last_address != address
+        or block.rep_offset != 0
+        or s.after | s.rewritten | s.table_written | s.checks | s.debug_hits
+        or s.cycles >= s.deadline
+        or s.interrupt_pending
+        or s.last_code_page != address >> 12
+        or block.fetched != s.l1i_version
+        or s.section_next >= 0
+        or s.last_branch
+    ):
+        return False
+    cost: Word = np.int64(block.rep_next256) if load_u32(s.at_registers + 8) else 0
+    charge_instructions(s, cost)
+    s.last_cost256 = cost
+    s.blocks += 1
+    if s.at_skip_sync:
+        store_u8(s.at_skip_sync, 0 if block.sync else 1)
+    if block.sections:
+        run_section(s, block, s.last_block, 0)
+    return True
+
+
 @compiled
 def left_over(s: Any, address: Word) -> Any:
     """A section of the last block still waits. True if the block has only been translated again."""
@@ -180,6 +210,8 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     s = carray(state, (1,))[0]
     address = address & 0xFFFFFFFF
     size = np.int64(size)
+    if s.last_rep == address and repeats(s, address):
+        return
     if s.section_next >= 0 and left_over(s, address):
         return
     if s.rewritten and resume_rewritten(s, address):

@@ -30,6 +30,7 @@ from emulator.mmu.tlb import DATA
 from emulator.mmu.walk import control, permitted, table_frame
 from emulator.timing.access import access
 from emulator.timing.after import block_records
+from emulator.timing.cache import data_access
 from emulator.timing.causes import DEVICE
 from emulator.timing.charge import charge
 from emulator.timing.crossing import crossing
@@ -89,10 +90,53 @@ REFUSED: Final = 1
 DOUBTFUL: Final = 2  # passed; what follows must wait until the block has come here
 
 
+@inlined
+def on_page(s: Any, physical: Word, size: Word, write: bool) -> Word:
+    """An access by the page that was used last, with the same rights."""
+    s.planned_at = physical
+    if write:
+        s.writes += 1
+    else:
+        s.reads += 1
+    line = physical >> s.l1d_shift
+    last = (physical + size - 1) >> s.l1d_shift
+    data_access(s, physical, write)
+    if last != line:
+        data_access(s, physical + size - 1, write)
+    s.last_data_line = last
+    return look_at_frame(s, physical, size, write)
+
+
+@inlined
+def look_at_frame(s: Any, physical: Word, size: Word, write: bool) -> Word:
+    """Frames that hold code or page tables need more than the model."""
+    frame = physical >> 12
+    if load_u8(s.code_frames + frame):
+        s.last_data_writable = 0  # every store to it must come here
+        if (
+            write
+            and not s.rewritten
+            and physical < s.last_physical + s.last_size
+            and physical + size > s.last_physical
+        ):
+            s.rewritten = 1
+            return REFUSED  # the engine begins again with this store
+    if table_frame(s, frame):
+        s.last_data_line = -1
+        if write:
+            s.table_written = 1
+        return DOUBTFUL
+    return PASSED
+
+
 @compiled
 def modelled(s: Any, linear: Word, size: Word, write: bool, user: bool) -> Word:
     """One access: check its rights, count it, and drive the model. Its physical address is `planned_at`."""
     page = linear >> 12
+    if page == s.last_data_page and (not write or s.last_data_writable) and (linear & 0xFFF) + size <= 4096:
+        frame = s.last_data_frame
+        if frame << 12 < s.ram_size:  # rights and frame as the last time, another line
+            return on_page(s, frame << 12 | (linear & 0xFFF), size, write)
     found = translation(s, DATA, page)
     if found < 0 or not permitted(s, found >> 20, write, user):
         return REFUSED
@@ -123,23 +167,7 @@ def modelled(s: Any, linear: Word, size: Word, write: bool, user: bool) -> Word:
         s.last_data_line = (physical + size - 1) >> s.l1d_shift
     if not permitted(s, found >> 20, True, user):
         s.last_data_writable = 0
-    frame = physical >> 12
-    if load_u8(s.code_frames + frame):
-        s.last_data_writable = 0
-        if (
-            write
-            and not s.rewritten
-            and physical < s.last_physical + s.last_size
-            and physical + size > s.last_physical
-        ):
-            s.rewritten = 1
-            return REFUSED  # the engine begins again with this store
-    if table_frame(s, frame):
-        s.last_data_line = -1
-        if write:
-            s.table_written = 1
-        return DOUBTFUL
-    return PASSED
+    return look_at_frame(s, physical, size, write)
 
 
 @inlined
@@ -318,7 +346,7 @@ def instruction_end(s: Any, at: Word, end: Word) -> Word:
 
 @compiled
 def run_plain(s: Any, first: Word, count: Word) -> Word:
-    """Evaluate a section that consists of accesses off entry registers only."""
+    """Evaluate a section that needs no values but those of entry registers."""
     entries = carray(as_pointer(s.entries), (1 << 24,), dtype=ENTRY)
     r = carray(as_pointer(s.at_registers), (9,), dtype=np.int64)
     hflags = load_u32(s.at_hflags)
@@ -327,6 +355,15 @@ def run_plain(s: Any, first: Word, count: Word) -> Word:
     i = first
     while i < end:
         e = entries[i]
+        kind = np.int64(e.kind)
+        if kind != ENTRY_ACCESS:
+            i += 1
+            if kind == ENTRY_NOT_ZERO:
+                if value_of(r, e) & ALL == 0:
+                    return STOPPED
+            elif not allowed(s, kind):
+                return STOPPED
+            continue
         linear = linear_of(s, r, e, hflags)
         size = np.int64(e.size)
         write = np.int64(e.flags) & FLAG_WRITE
