@@ -279,7 +279,7 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
         frame = code_frame(s, ((address + in_page) & 0xFFFFFFFF) >> 12)
         if frame >= 0:
             fetch_lines(s, frame << 12, (frame << 12) + size - in_page - 1)
-    if block.sections and not s.checks:
+    if block.sections and not s.checks and s.rewritten != STORING:
         run_section(s, block, index, 0)
 
 
@@ -298,6 +298,8 @@ def sample(s: Any, physical: Word, size: Word) -> None:
 def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, state: Any) -> Any:
     """UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE: one access, reported by physical address after its fill."""
     s = carray(state, (1,))[0]
+    if s.rewritten == STORING:
+        return  # modelled already; an unaligned store wouldn't even come here again
     write = kind != READ
     if write:
         s.writes += 1
