@@ -8,6 +8,7 @@
 StateView.deadline <----------------------- EventQueue
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -48,6 +49,14 @@ ATTENTION: Final = 20_000_000
 STATISTICS: Final = SCALARS[SCALARS.index("dtlb_misses_4k") : SCALARS.index("fills")]
 
 
+Feed = Literal["planned", "hooks"]
+
+
+def default_feed() -> Feed:
+    """The feed of a machine that isn't told: RINGTOLL_FEED's, else memory hooks."""
+    return "planned" if os.environ.get("RINGTOLL_FEED") == "planned" else "hooks"
+
+
 class MachineError(Exception):
     """The machine can't be built or can't take this image."""
 
@@ -78,12 +87,14 @@ class Machine:
         memory_bytes: int = 64 << 20,
         serial_out: Callable[[bytes], None] | None = None,
         accounting: bool = True,
+        feed: Feed | None = None,
         tsc_log: int = 0,
         verify: int = 0,
         disks: Sequence[Disk | None] = (),
     ) -> None:
         """`tsc_log`: how many RDTSCs keep a snapshot of the ledger. `accounting=False`: nothing is modelled.
 
+        `feed`: what tells the model of data accesses: "planned" or "hooks", with equal results.
         `verify`: every N-th access is checked against the instruction that makes it (see `verification`).
         `disks`: up to four, primary master first.
 
@@ -115,6 +126,7 @@ class Machine:
         clear(self.ram)
         self.symbols = SymbolTable()
         self._accounting = accounting
+        self.feed: Feed = "hooks" if verify else feed or default_feed()
         self._make_processor()
         self.verifier = self.processor.verify(verify) if verify and accounting else None
         self.image: Image | None = None
@@ -137,6 +149,7 @@ class Machine:
                 self.state,
                 self.symbols,
                 accounting=self._accounting,
+                planned=self._accounting and self.feed == "planned",
                 read_port=self._read_port,
                 write_port=self.devices.bus.write,
                 apic=self.devices,

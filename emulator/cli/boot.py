@@ -4,6 +4,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -48,6 +49,13 @@ EPILOG = examples(
     + "; ".join(f"{int(status)} {text}" for status, text in MEANING.items() if status >= 2)
     + "."
 )
+
+
+class FeedName(Enum):
+    """The feeds of `Machine`."""
+
+    planned = "planned"
+    hooks = "hooks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +192,13 @@ def boot(
             help="Self-check: compare every N-th access with the instruction that makes it.",
         ),
     ] = 0,
+    feed: Annotated[
+        FeedName | None,
+        typer.Option(
+            help="What tells the model of data accesses: memory hooks, the reference, or access plans "
+            "made when a block is decoded, which are faster on long runs; the counts are the same."
+        ),
+    ] = None,
     summary: Annotated[
         bool | None,
         typer.Option(
@@ -223,7 +238,14 @@ def boot(
         _open_stats(stats) as stats_file,
         open_screenshot(screenshot) as picture,
     ):
-        machine = Machine(cpu, memory_bytes=memory, serial_out=out.write, disks=disks, verify=verify)
+        machine = Machine(
+            cpu,
+            memory_bytes=memory,
+            serial_out=out.write,
+            disks=disks,
+            verify=verify,
+            feed=None if feed is None else feed.value,
+        )
         machine.load(loaded)
         machine.symbols.add(extra)
         run = Run(machine, cpu, loaded, memory, serial)

@@ -32,6 +32,7 @@ class BlockStore:
     def __init__(self, engine: Engine, costs: Costs, symbols: SymbolTable) -> None:
         self.engine, self.costs, self.symbols = engine, costs, symbols
         self.prepare: Callable[[int, DecodedBlock], bool] = lambda _address, _block: False
+        self.plan: Callable[[Any, bytes, int], None] = lambda _record, _code, _bits: None
         self._records = np.zeros(MAX_BLOCKS, dtype=BLOCK)
         self._extras = np.zeros(MAX_BLOCKS, dtype=EXTRA)
         self._table = np.zeros(engine.ram.size, dtype=np.uint32)
@@ -107,6 +108,7 @@ class BlockStore:
         record["base"], record["index"], record["scale"] = base, scaled, scale
         record["displacement"], record["segment"] = displacement, segment
         record["needs"], record["plan"], record["far_selector"] = block.needs, -1, block.far_selector
+        self.plan(record, code, bits)
         return index
 
     def _add_stamps(self, record: Any, block: DecodedBlock, code: bytes) -> None:
@@ -130,6 +132,14 @@ class BlockStore:
         """Bytes and code width of a block."""
         return self._code[index]
 
+    def record(self, index: int) -> Any:
+        """A block's record, to read and write."""
+        return self._records[index]
+
+    def decoded(self, index: int) -> DecodedBlock:
+        """What decoding said of a block."""
+        return self._decoded[index]
+
     def set_plan(self, index: int, first: int, count: int) -> None:
         """Give a block its plan for checked execution."""
         record = self._records[index]
@@ -148,7 +158,7 @@ class BlockStore:
         s = self.engine.state
         s.after = 0
         s.last_branch = 0
-        s.last_rep = -1
+        s.last_rep = s.section_next = s.resume = -1
         offset = (linear_eip - s.last_address) & 0xFFFFFFFF
         cut = self._cuts.get((s.last_block, offset))
         if cut is None:

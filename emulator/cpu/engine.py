@@ -73,8 +73,12 @@ _reg_write_batch = _function("uc_reg_write_batch", _ptr, _ptr, _ptr, ctypes.c_in
 class Engine(EngineHooks):
     """The engine of one processor."""
 
-    def __init__(self, ram: PhysicalMemory, state: StateView, *, accounting: bool) -> None:
+    def __init__(
+        self, ram: PhysicalMemory, state: StateView, *, accounting: bool, memory_hooks: bool = True
+    ) -> None:
         """Map `ram` at 0 and install the compiled callbacks on `state`.
+
+        Without `memory_hooks` nothing tells of accesses to RAM: access plans drive the model.
 
         Raises: LayoutError, EngineError.
         """
@@ -105,11 +109,13 @@ class Engine(EngineHooks):
         self._at_value = ctypes.addressof(self._value)
         self._eip_alone = (ctypes.c_int * 1)(UC_X86_REG_EIP)
         self._values = (_ptr * 1)(self._at_value)
-        self._fill_state(at_skip_sync if accounting else 0, accounting)
+        self._fill_state(
+            at_skip_sync if accounting and memory_hooks else 0, accounting
+        )
         self._hook(UC_HOOK_TLB_FILL, on_fill.address)
         self._hook(UC_HOOK_BLOCK, (on_block if accounting else on_block_plain).address)
         self._hook(_EDGE_GENERATED, on_translate.address)
-        if accounting:
+        if accounting and memory_hooks:
             self._hook(UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, on_memory.address)
         self._hook(UC_HOOK_INSN, on_rdtsc.address, UC_X86_INS_RDTSC)
         self._hook(UC_HOOK_INSN, on_sysenter.address, UC_X86_INS_SYSENTER)

@@ -5,14 +5,13 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 from unicorn import (
     UC_HOOK_CODE,
     UC_HOOK_INSN,
     UC_HOOK_INSN_INVALID,
     UC_HOOK_INTR,
-    UC_HOOK_MEM_READ,
-    UC_HOOK_MEM_WRITE,
     Uc,
     UcError,
 )
@@ -21,6 +20,7 @@ from unicorn.x86_const import UC_X86_INS_CPUID, UC_X86_INS_IN, UC_X86_INS_OUT
 from emulator.cpu import layout
 from emulator.cpu.public_state import PublicState
 from emulator.memory.ram import PhysicalMemory
+from emulator.timing.register_page import on_register_read
 from emulator.timing.state import StateView
 
 UC_ERR_OK: Final = 0
@@ -201,29 +201,36 @@ class EngineHooks:
         refresh: Callable[[int], None],
         volatile: Sequence[tuple[int, int]],
     ) -> None:
-        """A page of device registers that is read at the speed of RAM.
+        """A page of device registers; loads are compiled as far as they need no Python.
 
         `page` holds the current values. `write(offset, value, size)` is called before a store lands in it,
         `refresh(offset)` before a load from one of the `volatile` ranges, each (offset, size).
         """
-        self._keep.append(page)
-        size = len(page)
-        pointer = _ptr(int(page.ctypes.data))
-        self._check(
-            _uclib.uc_mem_map_ptr(self._c, _u64(address), ctypes.c_size_t(size), _u32(3), pointer),
-            "map a register page",
-        )
-        kind = ctypes.CFUNCTYPE(_VOID, _ptr, _i32, _u64, _i32, _i64, _ptr)
-        store = kind(
-            self.guard(
-                lambda _uc, _kind, at, width, value, _data: write(
-                    at - address, value & ((1 << 8 * width) - 1), width
-                ),
-                None,
-            )
-        )
-        load = kind(self.guard(lambda _uc, _kind, at, _width, _value, _data: refresh(at - address), None))
-        self._python_hook(UC_HOOK_MEM_WRITE, store, begin=address, end=address + size - 1)
+        marks: NDArray[Any] = np.zeros(len(page), dtype=np.uint8)
         for offset, length in volatile:
-            begin = address + offset
-            self._python_hook(UC_HOOK_MEM_READ, load, begin=begin, end=begin + length - 1)
+            marks[offset : offset + length] = 1
+
+        def store(_uc: Any, offset: int, width: int, value: int, _data: Any) -> None:
+            value &= (1 << 8 * width) - 1
+            write(offset, value, width)
+            page[offset : offset + width] = list(value.to_bytes(width, "little"))
+
+        def before_load(offset: int, _b: int, _c: int) -> int:
+            refresh(offset)
+            return 0
+
+        pointer = ctypes.CFUNCTYPE(_VOID, _ptr, _u64, _u32, _u64, _ptr)(self.guard(store, None))
+        self._keep += [page, marks, pointer]
+        s = self.state
+        s.register_page, s.register_volatile = int(page.ctypes.data), int(marks.ctypes.data)
+        s.register_refresh = self.callback(before_load)
+        status = _uclib.uc_mmio_map(
+            self._c,
+            _u64(address),
+            ctypes.c_size_t(len(page)),
+            _ptr(on_register_read.address),
+            _ptr(s.address),
+            _ptr(function_address(pointer)),
+            None,
+        )
+        self._check(status, "map a register page")

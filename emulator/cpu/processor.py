@@ -78,6 +78,7 @@ class Processor(Events):
         symbols: SymbolTable,
         *,
         accounting: bool,
+        planned: bool = False,
         read_port: Callable[[int, int], int],
         write_port: Callable[[int, int, int], None],
         apic: ApicBase | None = None,
@@ -86,10 +87,14 @@ class Processor(Events):
         from emulator.cpu.intercepts import Intercepts
 
         self.profile, self.state, self.symbols = profile, state, symbols
-        self.engine = Engine(ram, state, accounting=accounting)
+        self.engine = Engine(ram, state, accounting=accounting, memory_hooks=not planned)
         self.registers: Registers = self.engine.registers
         self.costs = Costs.from_profile(profile)
         self.blocks = BlockStore(self.engine, self.costs, symbols)
+        if planned:
+            from emulator.cpu.plan_store import PlanStore
+
+            self.plans = PlanStore(self.engine, self.blocks, profile)
         self.msrs = Msrs(
             state,
             int(profile.cpuid.feature_edx.value),

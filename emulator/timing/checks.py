@@ -43,6 +43,7 @@ from emulator.timing.modes import (
     SS,
     VM,
 )
+from emulator.timing.plan import run_step
 from emulator.timing.state import ACCESS, PLAN, STATE_POINTER
 
 ECX: Final = 1
@@ -250,3 +251,7 @@ def on_instruction(engine: Any, address: Any, size: Any, state: Any) -> Any:
             return
     if flags & PLAN_SHADOW:
         s.debug_shadow = 1
+    if s.planned:
+        if block.steps < 0:
+            call3(s.steps_function, s.last_block, 0, 0)
+        run_step(s, np.int64(block.steps) + at - np.int64(block.plan))

@@ -9,7 +9,8 @@ change the guest's state or its statistics. It translates as the machine would a
     page walk, without A/D bits  -->  frame and rights, or #PF
 
 Two rules keep the soft TLB honest:
-* one live alias per frame: memory hooks report physical addresses, `reverse_map` leads back;
+* one live alias per frame in reference mode: memory hooks report physical addresses, `reverse_map` leads
+  back; plans have linear addresses and need no such rule;
 * a frame is writable or executable, never both, unless it has held code before (then stores take
   Unicorn's slow path, which finds self-modified code under any alias).
 """
@@ -121,12 +122,13 @@ def grant_data(s: Any, page: Word, frame: Word, writable: bool, user: bool) -> W
     permissions = PERMIT_READ | (PERMIT_WRITE if writable else 0)
     if frame << 12 >= s.ram_size:
         return permissions
-    at = s.reverse_map + 8 * frame
-    known = load_i64(at)
-    if known >> 20 == s.epoch and known & 0xFFFFF != page:
-        flush_soft_tlb(s)
-        s.alias_flushes += 1
-    store_i64(at, s.epoch << 20 | page)
+    if not s.planned:
+        at = s.reverse_map + 8 * frame
+        known = load_i64(at)
+        if known >> 20 == s.epoch and known & 0xFFFFF != page:
+            flush_soft_tlb(s)
+            s.alias_flushes += 1
+        store_i64(at, s.epoch << 20 | page)
     if load_u8(s.code_frames + frame):
         fetched = translation(s, CODE, page)
         if fetched >= 0 and fetched & 0xFFFFF == frame and permitted(s, fetched >> 20, False, user):
@@ -142,7 +144,7 @@ def on_fill(engine: Any, address: Any, kind: Any, result: Any, state: Any) -> An
     s = carray(state, (1,))[0]
     out = carray(result, (1,))[0]
     s.fills += 1
-    if kind == FETCH and s.after and not s.rewritten:
+    if kind == FETCH and s.after and not s.rewritten and s.resume < 0:
         after_effect(s)
         s.after = AFTER_SEGMENT  # the fetch belongs to the next block: MOV CR3 and INVLPG come first
     page = (address & 0xFFFFFFFF) >> 12

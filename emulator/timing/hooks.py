@@ -2,6 +2,7 @@
 
     on_block      after-effect of the last block, stop requests, branch outcome of the last block,
                   ITLB, block look-up by physical address, ledger row, issue cost, code lines
+                  then, in planned mode, the accesses of its first section (plan.py)
     on_memory     reverse map frame -> page, then the model by linear address (reference mode)
     on_translate  a new translation block: forget what was decoded at its physical address
 
@@ -27,14 +28,16 @@ from emulator.compiled import (
     store_u32,
 )
 from emulator.jit import carray, from_dtype, types
-from emulator.mmu.tlb import CODE, DATA
-from emulator.mmu.walk import permitted, table_frame
+from emulator.mmu.tlb import CODE
+from emulator.mmu.walk import table_frame
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
 from emulator.timing.after import after_effect, block_records
 from emulator.timing.causes import BRANCH, DEVICE
 from emulator.timing.charge import charge, charge_instructions, select_row
+from emulator.timing.crossing import crossing
 from emulator.timing.fill import translation
 from emulator.timing.modes import enter_block, evaluate
+from emulator.timing.plan import run_section
 from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT, STOP_RESUME
 
 BRANCH_NONE = 0
@@ -160,12 +163,57 @@ def resume_rewritten(s: Any, address: Word) -> Any:
     return True
 
 
+@inlined
+def repeats(s: Any, address: Word) -> Any:
+    """A further iteration of REP, which comes as a block of its own, with nothing else to do before it.
+
+    It is charged as on_block would. False: on_block must look, at the first of them among others.
+    """
+    block = block_records(s)[s.last_block]
+    if (
+        s.last_address != address
+        or block.rep_offset != 0
+        or s.after | s.rewritten | s.table_written | s.checks | s.debug_hits
+        or s.cycles >= s.deadline
+        or s.interrupt_pending
+        or s.last_code_page != address >> 12
+        or block.fetched != s.l1i_version
+        or s.section_next >= 0
+        or s.last_branch
+    ):
+        return False
+    cost: Word = np.int64(block.rep_next256) if load_u32(s.at_registers + 8) else 0
+    charge_instructions(s, cost)
+    s.last_cost256 = cost
+    s.blocks += 1
+    if s.at_skip_sync:
+        store_u8(s.at_skip_sync, 0 if block.sync else 1)
+    if block.sections:
+        run_section(s, block, s.last_block, 0)
+    return True
+
+
+@compiled
+def left_over(s: Any, address: Word) -> Any:
+    """A section of the last block still waits. True if the block has only been translated again."""
+    if s.resume == address:
+        s.resume = -1
+        return True
+    s.section_next = -1
+    s.unplanned += 1
+    return False
+
+
 @callback(types.void(types.int64, types.int64, types.uint32, STATE_POINTER))
 def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_BLOCK: charge one basic block at its entry."""
     s = carray(state, (1,))[0]
     address = address & 0xFFFFFFFF
     size = np.int64(size)
+    if s.last_rep == address and repeats(s, address):
+        return
+    if s.section_next >= 0 and left_over(s, address):
+        return
     if s.rewritten and resume_rewritten(s, address):
         return
     if s.after:
@@ -194,6 +242,8 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
         return
     block = block_records(s)[index]
     if s.watch & block.needs and enter_block(s, block, index):
+        return
+    if block.sections > 1 and block.hooked != address and call3(s.section_function, index, address, size):
         return
     if s.last_branch:
         resolve_branch(s, address)
@@ -229,33 +279,8 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
         frame = code_frame(s, ((address + in_page) & 0xFFFFFFFF) >> 12)
         if frame >= 0:
             fetch_lines(s, frame << 12, (frame << 12) + size - in_page - 1)
-
-
-@compiled
-def holds_table(s: Any, physical: Word) -> Any:
-    """Does this physical address, -1 if there is none, lie in a frame with a page table?"""
-    return 0 <= physical < s.ram_size and table_frame(s, physical >> 12)
-
-
-@compiled
-def crossing(s: Any, linear: Word, write: bool) -> None:
-    """An access over a page boundary. The hook names its first page, before the engine looks at the second.
-
-    If that one will fault, nothing has been accessed: the instruction comes again.
-    """
-    second = ((linear & 0xFFFFF000) + 0x1000) & 0xFFFFFFFF
-    found = translation(s, DATA, second >> 12)
-    if found < 0 or not permitted(s, found >> 20, write, load_u32(s.at_hflags) & 3 == 3):
-        if write:
-            s.writes -= 1
-        else:
-            s.reads -= 1
-        return
-    first = access(s, linear, write)
-    last = access(s, second, write)
-    s.last_data_line = -1
-    if write and (holds_table(s, first) or holds_table(s, last)):
-        s.table_written = 1
+    if block.sections and not s.checks and s.rewritten != STORING:
+        run_section(s, block, index, 0)
 
 
 @compiled
@@ -273,6 +298,8 @@ def sample(s: Any, physical: Word, size: Word) -> None:
 def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, state: Any) -> Any:
     """UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE: one access, reported by physical address after its fill."""
     s = carray(state, (1,))[0]
+    if s.rewritten == STORING:
+        return  # modelled already; an unaligned store wouldn't even come here again
     write = kind != READ
     if write:
         s.writes += 1

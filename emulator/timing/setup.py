@@ -33,7 +33,15 @@ def configure(state: StateView, profile: Profile) -> None:
     state.taken_cost = branch.taken.whole
     state.return_depth = min(RETURN_STACK, max(1, int(branch.ras_entries.value)))
     state.deadline = 0
-    for name in ("last_code_page", "last_data_page", "last_data_line", "last_rep", "store_line"):
+    for name in (
+        "last_code_page",
+        "last_data_page",
+        "last_data_line",
+        "last_rep",
+        "store_line",
+        "section_next",
+        "resume",
+    ):
         setattr(state, name, -1)
     state.epoch = 1
     state.l1i_version = 1

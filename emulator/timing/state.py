@@ -56,6 +56,11 @@ SCALARS: Final = (
     # checked execution (checks.py)
     "checks", "watch", "hook_bounds", "plans", "accesses", "plan_next", "plan_function", "check_function",
     "task_function", "debug_hits", "debug_shadow", "debug_addresses", "dr7",
+    # access plans (plan.py)
+    "planned", "entries", "sections", "section_next", "split_wanted", "split_function", "section_function",
+    "steps_function", "resume", "planned_ring", "planned_at",
+    # a page of device registers (register_page.py)
+    "register_page", "register_volatile", "register_refresh",
     # geometry and costs, from the profile
     "dtlb_walk_cost", "itlb_walk_cost", "walk_l1_miss", "memory_penalty",
     "l1d_sets", "l1d_ways", "l1d_shift", "l1d_penalty", "l1d_write_allocate", "store_exposed",
@@ -68,7 +73,7 @@ SCALARS: Final = (
     "cr3_writes", "invlpg_count", "flushes_all", "accessed_set", "dirty_set", "sysenters",
     # the host side: not guest statistics (see unicorn facts: soft TLB size depends on host time)
     "fills", "alias_flushes", "write_execute_flushes", "table_flushes", "evict_flushes", "unmapped_model",
-    "outside_ram",
+    "outside_ram", "opaque_accesses", "unplanned", "section_splits",
     # RDTSC log
     "tsc_offset", "tsc_log", "tsc_count", "tsc_capacity",
 )
@@ -94,6 +99,7 @@ STATE: Final = np.dtype(
         ("l1i_tag", "i8", (L1_LINES,)), ("l1i_age", "i8", (L1_LINES,)),
         ("l2_tag", "i8", (L2_LINES,)), ("l2_age", "i8", (L2_LINES,)),
         ("return_stack", "i8", (RETURN_STACK,)),
+        ("temporaries", "i8", (128,)), ("store_at", "i8", (64,)), ("store_size", "i8", (64,)),
     ]
 )  # fmt: skip
 
@@ -103,8 +109,8 @@ BLOCK: Final = np.dtype(
     [(name, "i4") for name in (
         "size", "alternative", "count", "cost256", "extra", "extras", "branch", "after", "symbol", "sync",
         "counter", "rep_offset", "rep_next256", "base", "index", "scale", "displacement", "segment",
-        "stamp", "stamps", "needs", "plan", "plans", "far_selector",
-    )] + [("target", "i8"), ("fetched", "i8")]
+        "stamp", "stamps", "needs", "plan", "plans", "far_selector", "section", "sections", "steps",
+    )] + [("target", "i8"), ("fetched", "i8"), ("hooked", "i8")]
 )  # fmt: skip
 # An RDTSC in a block: where it is, and what the block charges for the instructions behind it.
 STAMP: Final = np.dtype([(name, "i4") for name in ("offset", "count", "cost256", "extra", "extras")])
@@ -115,6 +121,14 @@ ACCESS: Final = np.dtype(
     [(name, "i4") for name in ("segment", "base", "index", "scale", "displacement", "size", "alignment")]
     + [("mask", "i8"), ("flags", "i8")]
 )
+# What a block accesses, for planned mode: see `timing.plan`.
+ENTRY: Final = np.dtype(
+    [(name, "u1") for name in ("kind", "first", "second")]
+    + [(name, "i1") for name in ("factor1", "factor2")]
+    + [(name, "u1") for name in ("size", "flags", "segment")]
+    + [("displacement", "i4"), ("result", "u1"), ("stores", "u1"), ("index", "u2")]
+)
+SECTION: Final = np.dtype([(name, "i4") for name in ("offset", "first", "count", "sliced")])
 TSC: Final = np.dtype([("tsc", "i8"), ("causes", "i8", (COUNT,))])
 
 STATE_POINTER: Final = types.CPointer(from_dtype(STATE))

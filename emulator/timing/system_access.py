@@ -34,8 +34,10 @@ def system_translate(s: Any, linear: Word, write: bool, user: bool) -> Word:
     if not permitted(s, found >> 20, write, user):
         return -1 - (error | ERROR_PRESENT)
     if s.accounting:
-        s.last_data_line = -1  # the next access of the guest is by another page
-        return access(s, linear, write)
+        physical = access(s, linear, write)
+        s.last_data_line = -1  # the next access of the guest is by another page,
+        s.last_data_page = -1  # to which its ring may have fewer rights
+        return physical
     if control(s, 0) & CR0_PG:
         set_accessed(s, page, write)
     return (found & 0xFFFFF) << 12 | (linear & 0xFFF)

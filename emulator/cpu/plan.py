@@ -1,0 +1,235 @@
+"""The access plan of a block: which memory its instructions access, as sums over registers.
+
+    instruction text -> plan_text -> step (plan_steps, plan_memory) -> Segment -> entries
+
+A new section begins where the registers of an earlier place don't tell an address (behind DIV, CMOV into a
+pointer ...), and behind an instruction that may raise an exception or look at the time: what comes after it
+must not be charged before. Everything here depends on the block's bytes and the CPU's features only.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import capstone
+
+from emulator.cpu.plan_memory import OTHERS, far_transfer, is_string, load_segment, other, repeats, string
+from emulator.cpu.plan_segment import Entry, Segment, Unplannable
+from emulator.cpu.plan_steps import PLAIN, Instruction, Step
+from emulator.cpu.plan_text import Memory, Other, Text, parse
+from emulator.timing.plan import (
+    ENTRY_ACCESS,
+    ENTRY_FPU,
+    ENTRY_FXSR,
+    ENTRY_IOPL,
+    ENTRY_LOAD,
+    ENTRY_NOT_ZERO,
+    ENTRY_OPAQUE,
+    ENTRY_PROTECTED,
+    ENTRY_RING0,
+    ENTRY_SSE,
+    ZERO,
+)
+
+SEGMENT_NAMES: Final = frozenset({"es", "cs", "ss", "ds", "fs", "gs"})
+PREFIXES: Final = frozenset(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3")
+# what comes behind waits: they may raise an exception, or a device or the time is looked at
+ENDS_SECTION: Final = frozenset(
+    ["div", "idiv", "aam", "in", "out", "rdtsc", "wait", "fwait", "into", "bound", "lfs", "lgs", "arpl"]
+)
+# our own hook executes them, and what is behind them is a block of its own
+ENDS_PLAN: Final = frozenset(
+    ["rdmsr", "wrmsr", "rdpmc", "int1", "clflush", "rdtscp", "syscall", "sysret", "ud0", "ud1", "ud2"]
+)
+PRIVILEGED: Final = frozenset(
+    [
+        "lgdt",
+        "lidt",
+        "lldt",
+        "ltr",
+        "clts",
+        "lmsw",
+        "invlpg",
+        "wbinvd",
+        "invd",
+        "hlt",
+        "mov_control",
+        "sysexit",
+    ]
+)
+SENSITIVE: Final = frozenset(["cli", "sti", "in", "out"])
+# what `timing.plan.run_plain` knows
+PLAIN_ENTRIES: Final = frozenset(
+    [ENTRY_ACCESS, ENTRY_NOT_ZERO, ENTRY_PROTECTED, ENTRY_FXSR, ENTRY_RING0, ENTRY_IOPL, ENTRY_FPU, ENTRY_SSE]
+)
+
+
+class Section(NamedTuple):
+    """A part of a block whose addresses follow from the registers at its start."""
+
+    first: int  # its first instruction
+    offset: int
+    sliced: bool
+    entries: tuple[Entry, ...]
+
+
+_DECODERS: Final = {
+    16: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_16),
+    32: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_32),
+}
+
+
+class Planner:
+    """Plans the blocks of one kind of processor."""
+
+    def __init__(self, lacks: Callable[[bytes, int], bool]) -> None:
+        """`lacks(code, bits)`: is the instruction there undefined on this processor?"""
+        self.lacks = lacks
+
+    def plan(
+        self, code: bytes, bits: int, starts: frozenset[int] = frozenset(), *, steps: bool = False
+    ) -> list[Section]:
+        """Sections of a block. `starts`: instructions that begin one; `steps`: every one does."""
+        return _Block(self, code, bits, starts, steps).sections
+
+
+class _Block:
+    """One block while it is planned."""
+
+    def __init__(self, planner: Planner, code: bytes, bits: int, starts: frozenset[int], steps: bool) -> None:
+        self.planner, self.code, self.bits = planner, code, bits
+        self.sections: list[Section] = []
+        self._wide = bits // 8
+        self._open(0, 0)
+        cut = False
+        for index, (offset, size, mnemonic, operands) in enumerate(_DECODERS[bits].disasm_lite(code, 0)):
+            if index and (cut or steps or index in starts):
+                self._close()
+                self._open(index, offset)
+            text = parse(mnemonic, operands)
+            raw = code[offset : offset + size]
+            if text.name in ENDS_PLAN or _debug_register(text) or self._undefined(text, raw):
+                break
+            self._instruction(index, offset, text, raw)
+            cut = _ends_section(text)
+        self._close()
+
+    def _open(self, index: int, offset: int) -> None:
+        self.segment = Segment(self._wide)
+        self.start, self.offset = index, offset
+        self._guards: set[int] = set()
+
+    def _close(self) -> None:
+        segment = self.segment
+        plain = all(entry[0] in PLAIN_ENTRIES for entry in segment.entries) and not segment.sliced
+        self.sections.append(Section(self.start, self.offset, not plain, tuple(segment.entries)))
+
+    def _undefined(self, text: Text, raw: bytes) -> bool:
+        return text.name not in PLAIN and text.name not in OTHERS and self.planner.lacks(raw, self.bits)
+
+    def _instruction(self, index: int, offset: int, text: Text, raw: bytes) -> None:
+        """Plan one instruction, in a section of its own if the running one doesn't tell its addresses."""
+        for _ in range(2):
+            segment = self.segment
+            segment.index = index
+            begun = len(segment.entries)
+            try:
+                self._guard(text)
+                _step(text)(self._operands(segment, text, raw))
+                if index == self.start or not _late_loads(segment.entries[begun:]):
+                    return
+            except Unplannable:
+                pass
+            del segment.entries[begun:]
+            if index == self.start:
+                segment.entries.append((ENTRY_OPAQUE, ZERO, ZERO, 0, 0, 0, 0, 0, 0, 0, 0, index))
+                segment.registers[:] = [None] * 8
+                return
+            self._close()
+            self._open(index, offset)
+
+    def _operands(self, segment: Segment, text: Text, raw: bytes) -> Instruction:
+        wide = address = self._wide
+        for byte in raw:
+            if byte not in PREFIXES:
+                break
+            if byte == 0x66:
+                wide = 6 - self._wide
+            elif byte == 0x67:
+                address = 6 - self._wide
+        return Instruction(segment, text, wide, address, raw)
+
+    def _guard(self, text: Text) -> None:
+        """An instruction that this ring or this state doesn't allow ends the plan when it comes to that."""
+        name = text.name
+        guard = -1
+        if name in PRIVILEGED or _control_register(text):
+            guard = ENTRY_RING0
+        elif name in SENSITIVE or name.startswith(("ins", "outs")):
+            guard = ENTRY_IOPL
+        elif name not in PLAIN:
+            if any(isinstance(o, Other) and "xmm" in o.name for o in text.operands):
+                guard = ENTRY_SSE
+            elif (name[0] == "f" and name != "fwait") or any(
+                isinstance(o, Other) and o.name.startswith("mm") for o in text.operands
+            ):
+                guard = ENTRY_FPU
+            elif name in ("ldmxcsr", "stmxcsr"):
+                guard = ENTRY_SSE
+        if guard >= 0 and guard not in self._guards:
+            self._guards.add(guard)
+            self.segment.guard(guard)
+
+
+def _late_loads(entries: list[Entry]) -> bool:
+    """Does an instruction look at memory behind its first access, which earlier stores may have changed?"""
+    accessed = False
+    for entry in entries:
+        if entry[0] == ENTRY_ACCESS:
+            accessed = True
+        elif entry[0] == ENTRY_LOAD and entry[10] and accessed:
+            return True
+    return False
+
+
+def _segment_register(text: Text) -> str:
+    first = text.operands[0] if text.operands else None
+    loads = text.name in ("mov", "pop") and isinstance(first, Other) and first.name in SEGMENT_NAMES
+    return first.name if loads and isinstance(first, Other) else ""
+
+
+def _debug_register(text: Text) -> bool:
+    return text.name == "mov" and any(isinstance(o, Other) and o.name.startswith("dr") for o in text.operands)
+
+
+def _control_register(text: Text) -> bool:
+    return text.name == "mov" and any(isinstance(o, Other) and o.name.startswith("cr") for o in text.operands)
+
+
+def _ends_section(text: Text) -> bool:
+    name = text.name
+    if name in ENDS_SECTION or (name.startswith(("ins", "outs")) and name[-1] in "bwd"):
+        return True
+    return bool(_segment_register(text)) or name in ("ltr", "lldt", "lgdt", "lidt")
+
+
+def _step(text: Text) -> Step:
+    """What plans an instruction."""
+    name = text.name
+    if _segment_register(text):
+        return load_segment
+    if name in ("call", "jmp") and isinstance(text.operands[0], Memory) and not text.operands[0].size:
+        return far_transfer
+    plain = PLAIN.get(name) or OTHERS.get(name)
+    if plain is not None:
+        return plain
+    return _maybe_string
+
+
+def _maybe_string(i: Instruction) -> None:
+    if is_string(i):
+        string(i)
+    else:
+        other(i)
+
+
+__all__ = ["Planner", "Section", "repeats"]
