@@ -123,7 +123,7 @@ static void take_over(struct extension *x)
 	x->info.stack_base = x->stack_base;
 	x->info.stack_size = x->stack_size;
 	x->next_number = 1;
-	memset((void *)x->stack_base, 0, x->stack_size);     /* no owner sees another's; libc/sandbox/context.c relies on it */
+	sandbox_clear(x->stack_base, x->stack_size);    /* no owner sees another's; libc/sandbox/context.c relies on it */
 	x->mode = ULS_MODE_DIRECT;
 	x->priority = 0;
 	x->budget = options.budget;

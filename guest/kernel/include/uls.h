@@ -69,6 +69,7 @@ extern u32 sandbox_return_stub;
 /* sandbox_heap.c. `who` has the pages: extension number + 1, or SANDBOX_SEGMENT */
 #define SANDBOX_SEGMENT 0xfd
 void sandbox_heap_init(void *frames, u32 first);
+void sandbox_clear(u32 address, u32 n);
 u32  sandbox_brk(u32 address, u8 who);
 u32  sandbox_break_release(u8 who);
 u32  sandbox_alloc(u32 pages, u8 who);         /* zeroed; address in the protected area, or 0 */
