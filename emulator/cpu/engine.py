@@ -109,9 +109,7 @@ class Engine(EngineHooks):
         self._at_value = ctypes.addressof(self._value)
         self._eip_alone = (ctypes.c_int * 1)(UC_X86_REG_EIP)
         self._values = (_ptr * 1)(self._at_value)
-        self._fill_state(
-            at_skip_sync if accounting and memory_hooks else 0, accounting
-        )
+        self._fill_state(at_skip_sync if accounting and memory_hooks else 0, accounting)
         self._hook(UC_HOOK_TLB_FILL, on_fill.address)
         self._hook(UC_HOOK_BLOCK, (on_block if accounting else on_block_plain).address)
         self._hook(_EDGE_GENERATED, on_translate.address)
