@@ -15,22 +15,24 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from emulator.jit import WITH_NUMBA, carray, cfunc, intrinsic, ir, njit, overload, types
+from emulator.jit import CALLABLE, WITH_NUMBA, carray, cfunc, intrinsic, ir, njit, overload, types
 from emulator.saved_code import saved
 
 Word: TypeAlias = Any  # a signed 64-bit integer, Python's or the compiler's
+
+WORD_BITS = 64
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
-    """Compile `function` with Numba, cached on disk; no bounds checks, no exceptions."""
-    return njit(cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+    """Compile `function` with Numba; no bounds checks, no exceptions."""
+    return njit(cache=CALLABLE, error_model="numpy")(function)  # type: ignore[no-any-return]
 
 
 def inlined(function: F) -> F:
     """Like `compiled`, for the few functions on the hot path: merged into their callers."""
-    return njit(cache=True, error_model="numpy", forceinline=True)(function)  # type: ignore[no-any-return]
+    return njit(cache=CALLABLE, error_model="numpy", forceinline=True)(function)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,17 @@ def callback(signature: Any) -> Callable[[Callable[..., Any]], Callback]:
 def _callback(signature: Any, function: Callable[..., Any], name: str) -> Callback:
     if not WITH_NUMBA or saved.address(name) is not None:
         return Callback(_saved_address(name))
-    made = cfunc(signature)(function)
-    saved.save(name, made.inspect_llvm(), made.native_name)
-    return Callback(made.address, made)
+    if CALLABLE:
+        made = cfunc(signature)(function)
+        return Callback(made.address, made)
+    return Callback(_compile(signature, function, name))
+
+
+def _compile(signature: Any, function: Callable[..., Any], name: str) -> int:
+    from emulator.whole_module import callback_ir
+
+    saved.save(name, *callback_ir(signature, function))
+    return _saved_address(name)
 
 
 def _saved_address(name: str) -> int:
@@ -71,17 +81,24 @@ def for_python(signature: Any) -> Callable[[F], F]:
 
 
 def _for_python(signature: Any, function: F, name: str) -> F:
-    if WITH_NUMBA:
-        dispatcher = njit(signature, cache=True, error_model="numpy")(function)
-        saved.later(lambda: _save_entry(dispatcher, signature, name))
-        return dispatcher  # type: ignore[no-any-return]
     count = function.__code__.co_argcount
+    if WITH_NUMBA and saved.address(name) is None:
+        if CALLABLE:
+            return njit(signature, cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+        _compile(types.int64(*[types.int64] * count), _entry(signature, function), name)
     call = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(_saved_address(name))
-    return functools.wraps(function)(lambda state, *values: call(state.address, *values))  # type: ignore[return-value]
+
+    @functools.wraps(function)
+    def enter(state: Any, *values: int) -> int:
+        return call(state.address, *values)
+
+    if WITH_NUMBA:  # compiled functions call it as well
+        overload(enter, jit_options={"error_model": "numpy"}, strict=False)(lambda *_types: function)
+    return enter  # type: ignore[return-value]
 
 
-def _save_entry(dispatcher: Any, signature: Any, name: str) -> None:
-    """Save the way in from `ctypes`: the record's address and 64-bit integers instead of Numba's objects."""
+def _entry(signature: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The way in from `ctypes`: the record's address and 64-bit integers instead of Numba's objects."""
     from numba.np.numpy_support import as_dtype
 
     record, *others = signature.args
@@ -90,15 +107,14 @@ def _save_entry(dispatcher: Any, signature: Any, name: str) -> None:
     call = f"function(carray(as_pointer(address), (1,), dtype), {', '.join(values)})"
     result = f"{call}; return 0" if signature.return_type == types.void else f"return np.int64({call})"
     scope = {
-        "function": dispatcher,
+        "function": compiled(function),
         "carray": carray,
         "as_pointer": as_pointer,
         "dtype": as_dtype(record.dtype),
         "np": np,
     }
     exec(f"def entry({', '.join(['address', *names])}): {result}", scope)
-    made = cfunc(types.int64(*[types.int64] * (len(names) + 1)))(scope["entry"])
-    saved.save(name, made.inspect_llvm(), made.native_name)
+    return scope["entry"]  # type: ignore[return-value]
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -135,6 +151,12 @@ def call1(typing_context: Any, function: Any, a: Any) -> Any:
 def call3(typing_context: Any, function: Any, a: Any, b: Any, c: Any) -> Any:
     """Call `int64 f(int64, int64, int64)` at an address."""
     return _call(3)(typing_context, function, a, b, c)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def call4(typing_context: Any, function: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Call `int64 f(int64, int64, int64, int64)` at an address."""
+    return _call(4)(typing_context, function, a, b, c, d)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -181,40 +203,84 @@ def store_i64(address: int, value: int) -> None:
     ctypes.c_int64.from_address(int(address)).value = int(value)
 
 
-@overload(load_u8, inline="always", strict=False)  # type: ignore[untyped-decorator]
+def _memory(bits: int, stores: bool) -> Any:
+    """An intrinsic that loads from a host address, without sign, or stores there: one machine instruction."""
+
+    def build(typing_context: Any, *arguments: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            kind = ir.IntType(bits)
+            pointer = builder.inttoptr(values[0], kind.as_pointer())
+            if stores:
+                value = values[1] if bits == WORD_BITS else builder.trunc(values[1], kind)
+                builder.store(value, pointer, align=1)
+                return context.get_dummy_value()
+            value = builder.load(pointer, align=1)
+            return value if bits == WORD_BITS else builder.zext(value, ir.IntType(WORD_BITS))
+
+        result = types.void if stores else types.int64
+        return result(*[types.int64] * len(arguments)), codegen
+
+    return build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _raw_load_u8(typing_context: Any, address: Any) -> Any:
+    return _memory(8, stores=False)(typing_context, address)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _raw_load_u32(typing_context: Any, address: Any) -> Any:
+    return _memory(32, stores=False)(typing_context, address)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _raw_load_i64(typing_context: Any, address: Any) -> Any:
+    return _memory(64, stores=False)(typing_context, address)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _raw_store_u8(typing_context: Any, address: Any, value: Any) -> Any:
+    return _memory(8, stores=True)(typing_context, address, value)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _raw_store_u32(typing_context: Any, address: Any, value: Any) -> Any:
+    return _memory(32, stores=True)(typing_context, address, value)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _raw_store_i64(typing_context: Any, address: Any, value: Any) -> Any:
+    return _memory(64, stores=True)(typing_context, address, value)
+
+
+_MERGED = {"forceinline": True, "error_model": "numpy"}
+
+
+@overload(load_u8, jit_options=_MERGED, strict=False)  # type: ignore[untyped-decorator]
 def _load_u8(address: Any) -> Any:
-    return lambda address: np.int64(carray(as_pointer(address), (1,), dtype=np.uint8)[0])
+    return lambda address: _raw_load_u8(address)
 
 
-@overload(load_u32, inline="always", strict=False)  # type: ignore[untyped-decorator]
+@overload(load_u32, jit_options=_MERGED, strict=False)  # type: ignore[untyped-decorator]
 def _load_u32(address: Any) -> Any:
-    return lambda address: np.int64(carray(as_pointer(address), (1,), dtype=np.uint32)[0])
+    return lambda address: _raw_load_u32(address)
 
 
-@overload(load_i64, inline="always", strict=False)  # type: ignore[untyped-decorator]
+@overload(load_i64, jit_options=_MERGED, strict=False)  # type: ignore[untyped-decorator]
 def _load_i64(address: Any) -> Any:
-    return lambda address: carray(as_pointer(address), (1,), dtype=np.int64)[0]
+    return lambda address: _raw_load_i64(address)
 
 
-@overload(store_u8, inline="always", strict=False)  # type: ignore[untyped-decorator]
+@overload(store_u8, jit_options=_MERGED, strict=False)  # type: ignore[untyped-decorator]
 def _store_u8(address: Any, value: Any) -> Any:
-    def implementation(address: Any, value: Any) -> None:
-        carray(as_pointer(address), (1,), dtype=np.uint8)[0] = np.uint8(value)
-
-    return implementation
+    return lambda address, value: _raw_store_u8(address, value)
 
 
-@overload(store_u32, inline="always", strict=False)  # type: ignore[untyped-decorator]
+@overload(store_u32, jit_options=_MERGED, strict=False)  # type: ignore[untyped-decorator]
 def _store_u32(address: Any, value: Any) -> Any:
-    def implementation(address: Any, value: Any) -> None:
-        carray(as_pointer(address), (1,), dtype=np.uint32)[0] = np.uint32(value)
-
-    return implementation
+    return lambda address, value: _raw_store_u32(address, value)
 
 
-@overload(store_i64, inline="always", strict=False)  # type: ignore[untyped-decorator]
+@overload(store_i64, jit_options=_MERGED, strict=False)  # type: ignore[untyped-decorator]
 def _store_i64(address: Any, value: Any) -> Any:
-    def implementation(address: Any, value: Any) -> None:
-        carray(as_pointer(address), (1,), dtype=np.int64)[0] = value
-
-    return implementation
+    return lambda address, value: _raw_store_i64(address, value)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from emulator.compile_cache import say_first_time
 from emulator.saved_code import PREFER_NUMBA, saved
 
-WITH_NUMBA: Final = not saved.complete or any(
-    os.environ.get(name) for name in (PREFER_NUMBA, "NUMBA_DISABLE_JIT")
-)
+CALLABLE: Final = any(os.environ.get(name) for name in (PREFER_NUMBA, "NUMBA_DISABLE_JIT"))
+"""May tests call every compiled function? Each is compiled by itself then, besides the callbacks."""
+WITH_NUMBA: Final = CALLABLE or not saved.complete
 
 
 class StandIn:

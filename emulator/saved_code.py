@@ -3,7 +3,7 @@
 Importing Numba, and letting it link what it has cached, takes longer than everything else before a guest's
 first instruction. A callback is machine code behind one address, and needs neither:
 
-    first start   Numba compiles --> LLVM IR --> object code, one file each --> `complete`, when all are there
+    first start   Numba --> LLVM IR (`whole_module`) --> object code, one file each --> `complete`, when all are there
     later starts  object code --> LLVM's linker --> address; Numba isn't imported (see `jit.py`)
 
     file          SHA-256, names of outside functions, 0, object code
@@ -16,7 +16,6 @@ import ctypes
 import hashlib
 import importlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +38,6 @@ class SavedCode:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
-        self._later: list[Callable[[], None]] = []
         self._addresses: dict[str, int] = {}
         self._engine: Any = None
         self._target: Any = None
@@ -67,37 +65,35 @@ class SavedCode:
             if data[:DIGEST] != hashlib.sha256(data[DIGEST:]).digest():
                 return None  # LLVM would end the process
             external, _, code = data[DIGEST:].partition(b"\0")
-            engine = self._linker()
-            for symbol in external.decode().split():
-                if llvm.address_of_symbol(symbol) is None:
-                    llvm.add_symbol(symbol, ctypes.cast(_UNREACHABLE, ctypes.c_void_p).value)
-            engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-            engine.finalize_object()
-            self._addresses[name] = int(engine.get_function_address(name))
+            self._link(name, external.decode(), code)
         return self._addresses.get(name)
 
     def save(self, name: str, ir: str, symbol: str) -> None:
-        """Keep the function `symbol` of a module of LLVM IR under `name`, if there is a folder."""
-        file = self._file(name)
-        if file is None:
-            return
-        with contextlib.suppress(OSError, RuntimeError):
+        """Keep the function `symbol` of a module of LLVM IR under `name`: on disk, if there is a folder.
+
+        Nothing happens if that isn't IR, or has no such function.
+        """
+        with contextlib.suppress(RuntimeError):
             module = llvm.parse_assembly(ir)
             for function in module.functions:
                 if function.name == symbol:
                     function.name = name
                 elif not function.is_declaration:
                     function.linkage = "internal"
+            self._linker()
+            manager = llvm.create_new_module_pass_manager()
+            manager.add_global_dead_code_eliminate_pass()  # what has been merged into its callers
+            options = llvm.create_pipeline_tuning_options(speed_level=0)
+            manager.run(module, llvm.create_pass_builder(self._target, options))
             values = [*module.functions, *module.global_variables]
             external = " ".join(value.name for value in values if value.is_declaration)
-            self._linker()
             code = self._target.emit_object(module)
+            self._link(name, external, code)
             data = external.encode() + b"\0" + code
-            self._write(file, hashlib.sha256(data).digest() + data)
-
-    def later(self, save: Callable[[], None]) -> None:
-        """Call `save` in `finish`: what it saves isn't needed in this process."""
-        self._later.append(save)
+            file = self._file(name)
+            if file is not None:
+                with contextlib.suppress(OSError):
+                    self._write(file, hashlib.sha256(data).digest() + data)
 
     def finish(self) -> None:
         """See that every callback of the model has been compiled and saved; then say so."""
@@ -105,14 +101,21 @@ class SavedCode:
             return
         for module in compiled_modules():
             importlib.import_module(module)
-        for save in self._later:
-            save()
         files = sorted(self.folder.glob(f"*{OBJECT}"))
         with contextlib.suppress(OSError):
             self._write(
                 self.folder / COMPLETE,
                 "".join(f"{file.name} {file.stat().st_size}\n" for file in files).encode(),
             )
+
+    def _link(self, name: str, external: str, code: bytes) -> None:
+        engine = self._linker()
+        for symbol in external.split():
+            if llvm.address_of_symbol(symbol) is None:
+                llvm.add_symbol(symbol, ctypes.cast(_UNREACHABLE, ctypes.c_void_p).value)
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        self._addresses[name] = int(engine.get_function_address(name))
 
     @staticmethod
     def _write(file: Path, data: bytes) -> None:

@@ -21,9 +21,17 @@ from emulator.timing.system_access import charge_cause, charge_cost256, code_add
 MAX_BLOCKS: Final = 1 << 20
 RDTSC: Final = b"\x0f\x31"
 PAGE: Final = 4096
+HOST_LINE: Final = 64
 
 Cut = tuple[int, int, int, tuple[tuple[int, int], ...]]
 """Cost before the cut and of the whole block in 1/256 cycles, instructions and extras behind it."""
+
+
+def _aligned(count: int) -> Any:
+    """Zeroed block records, each on two lines of the host's cache."""
+    room = np.zeros(count * BLOCK.itemsize + HOST_LINE, dtype=np.uint8)
+    start = -int(room.ctypes.data) % HOST_LINE
+    return room[start : start + count * BLOCK.itemsize].view(BLOCK)
 
 
 class BlockStore:
@@ -33,7 +41,7 @@ class BlockStore:
         self.engine, self.costs, self.symbols = engine, costs, symbols
         self.prepare: Callable[[int, DecodedBlock], bool] = lambda _address, _block: False
         self.plan: Callable[[Any, bytes, int], None] = lambda _record, _code, _bits: None
-        self._records = np.zeros(MAX_BLOCKS, dtype=BLOCK)
+        self._records = _aligned(MAX_BLOCKS)
         self._extras = np.zeros(MAX_BLOCKS, dtype=EXTRA)
         self._table = np.zeros(engine.ram.size, dtype=np.uint32)
         self._decoded: list[DecodedBlock] = [decode_block(b"\x90", 32, costs)]  # index 0 means "none"
@@ -108,6 +116,7 @@ class BlockStore:
         record["base"], record["index"], record["scale"] = base, scaled, scale
         record["displacement"], record["segment"] = displacement, segment
         record["needs"], record["plan"], record["far_selector"] = block.needs, -1, block.far_selector
+        record["odd"] = bool(block.extras) or block.rep_offset >= 0
         self.plan(record, code, bits)
         return index
 

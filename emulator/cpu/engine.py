@@ -41,6 +41,7 @@ from emulator.saved_code import saved
 from emulator.timing.fill import on_fill
 from emulator.timing.hooks import on_block, on_memory, on_translate
 from emulator.timing.plain import on_block_plain
+from emulator.timing.planned import on_block_planned
 from emulator.timing.state import STOP_RESUME, StateView
 from emulator.timing.system_access import code_address
 from emulator.timing.tsc import on_rdtsc
@@ -111,7 +112,8 @@ class Engine(EngineHooks):
         self._values = (_ptr * 1)(self._at_value)
         self._fill_state(at_skip_sync if accounting and memory_hooks else 0, accounting)
         self._hook(UC_HOOK_TLB_FILL, on_fill.address)
-        self._hook(UC_HOOK_BLOCK, (on_block if accounting else on_block_plain).address)
+        hook = on_block_plain if not accounting else on_block if memory_hooks else on_block_planned
+        self._hook(UC_HOOK_BLOCK, hook.address)
         self._hook(_EDGE_GENERATED, on_translate.address)
         if accounting and memory_hooks:
             self._hook(UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, on_memory.address)

@@ -13,7 +13,19 @@ from emulator.cpu.blocks import BlockStore
 from emulator.cpu.engine import Engine
 from emulator.cpu.features import lacks
 from emulator.cpu.plan import Planner, Section
-from emulator.timing.plan import on_section
+from emulator.cpu.plan_segment import Entry
+from emulator.cpu.registers import DS
+from emulator.timing.plan import (
+    ENTRY_ACCESS,
+    FLAG_MASK,
+    FLAG_OVERRIDE,
+    on_access,
+    on_line,
+    on_section,
+    section_entry,
+)
+from emulator.timing.planned import on_fetch, on_page
+from emulator.timing.hooks import on_block
 from emulator.timing.schema import Profile
 from emulator.timing.state import ENTRY, SECTION
 
@@ -22,6 +34,11 @@ MAX_SECTIONS: Final = 1 << 21
 
 Place = tuple[int, int]
 """First section and their number."""
+
+
+def _straight(entry: Entry) -> bool:
+    """An access by 32-bit addressing, through a segment that is usually flat."""
+    return entry[0] == ENTRY_ACCESS and not entry[6] & (FLAG_MASK | FLAG_OVERRIDE) and entry[7] <= DS
 
 
 class PlanStore:
@@ -33,6 +50,9 @@ class PlanStore:
         self._planner = Planner(lambda code, bits: lacks(code, bits, edx, ecx))
         self._entries = np.zeros(MAX_ENTRIES, dtype=ENTRY)
         self._sections = np.zeros(MAX_SECTIONS, dtype=SECTION)
+        self._straight = np.zeros(
+            MAX_SECTIONS, dtype=np.bool_
+        )  # by section: accesses only, none of them unusual
         self._entry_count = self._section_count = 0
         self._places: dict[tuple[bytes, int], Place] = {}
         self._starts: dict[tuple[bytes, int], frozenset[int]] = {}
@@ -40,6 +60,10 @@ class PlanStore:
         self._hooked: set[int] = set()
         s = engine.state
         s.planned = 1
+        s.access_function, s.line_function = on_access.address, on_line.address
+        s.section_entry = section_entry.address
+        s.fetch_function, s.page_function = on_fetch.address, on_page.address
+        s.block_function = on_block.address
         s.entries, s.sections = int(self._entries.ctypes.data), int(self._sections.ctypes.data)
         s.split_function = engine.callback(self._split)
         s.section_function = engine.callback(self._hook_sections)
@@ -57,6 +81,10 @@ class PlanStore:
             place = self._places[key] = self._add(sections)
         record["section"], record["sections"] = place
         record["steps"], record["hooked"] = -1, -1
+        record["odd"] = record["odd"] & 1 | (2 if place[1] > 1 else 0)
+        section = self._sections[place[0]]
+        record["entry"] = section["first"]
+        record["entries"] = (section["count"] if self._straight[place[0]] else -1) if place[1] else 0
 
     def _add(self, sections: list[Section]) -> Place:
         first = self._section_count
@@ -72,6 +100,7 @@ class PlanStore:
                     for entry in section.entries
                 ]
             self._sections[self._section_count] = (section.offset, at, count, section.sliced)
+            self._straight[self._section_count] = all(map(_straight, section.entries))
             self._entry_count += count
             self._section_count += 1
         return first, len(sections)

@@ -6,22 +6,29 @@ Four arrays, by side and page size. A profile may let a 4 MB array share the 4 K
     side   0 data, 1 code          array = 2 * side + (1 for 4 MB pages)
     tag    4 KB: page number       4 MB: page number >> 10 | 1 << 20       -1: invalid
     set    tag mod sets            entry = base + set * ways + way
+    age    time of use << 9 | entry, so that the youngest one's age tells which it is; invalid: entry alone
+    why    by page: PRESENT | entry - base, or the reason why it isn't there
 
 An entry is used until it is invalidated or evicted, whatever the tables in memory say by then
 (SDM vol. 3A 4.10): that is how a stale sandbox entry becomes visible. When an entry leaves, the
-reason stays in `why_4k`/`why_4m`, so that the next miss is charged to what caused it.
+reason stays in `why_4k`/`why_4m`, so that the next miss is charged to what caused it. The same bytes find
+an entry by its page without a search.
 """
 
 from typing import Any, Final
 
 import numpy as np
 
-from emulator.compiled import Word, compiled
+from emulator.compiled import Word, compiled, inlined, load_i64, load_u8, store_u8
 from emulator.mmu.walk import RIGHT_BIG, RIGHT_GLOBAL
 
 TAGS: Final = 16  # page directories that a tagged TLB tells apart
 PARKED: Final = 32  # bits of a tag word below the slot of a parked entry
 ARRAY_SIZE: Final = 128  # room of one array in the state record
+
+PRESENT: Final = 0x80
+AGE_SHIFT: Final = 9
+ENTRY_MASK: Final = 511
 
 DATA: Final = 0
 CODE: Final = 1
@@ -35,31 +42,32 @@ WHY_INVLPG: Final = 3
 WHY_OTHER: Final = 4
 
 
+@inlined
+def why_small(s: Any, slot: Word, side: Word, page: Word) -> Word:
+    """Where the byte for a 4 KB page is."""
+    return s.why_4k_at + ((2 * slot + side) << 20) + page
+
+
+@inlined
+def why_big(s: Any, slot: Word, side: Word, page: Word) -> Word:
+    """Where the byte for the 4 MB around a page is."""
+    return s.why_4m_at + ((2 * slot + side) << 10) + (page >> 10)
+
+
 @compiled
 def probe(s: Any, side: Word, page: Word) -> Word:
-    """The entry that translates `page`, or -1. Changes nothing but the look-up hints."""
-    entry = s.hint_4k[side, page & 255]
-    if s.tlb_tag[entry] == page:
-        return entry
-    big = page >> 10 | BIG_TAG
-    entry = s.hint_4m[side, big & 63]
-    if s.tlb_tag[entry] == big:
-        return entry
-    array = 2 * side
-    ways = s.tlb_ways[array]
-    first = s.tlb_base[array] + (page & (s.tlb_sets[array] - 1)) * ways
-    for entry in range(first, first + ways):
-        if s.tlb_tag[entry] == page:
-            s.hint_4k[side, page & 255] = entry
-            return entry
-    array += 1
-    ways = s.tlb_ways[array]
-    first = s.tlb_base[array] + (big & (s.tlb_sets[array] - 1)) * ways
-    for entry in range(first, first + ways):
-        if s.tlb_tag[entry] == big:
-            s.hint_4m[side, big & 63] = entry
-            return entry
-    return -1
+    """The entry that translates `page`, or -1. Changes nothing."""
+    slot = s.slot
+    while True:
+        found = load_u8(why_small(s, slot, side, page))
+        if found & PRESENT:
+            return s.tlb_base[2 * side] + (found & 0x7F)
+        found = load_u8(why_big(s, slot, side, page))
+        if found & PRESENT:
+            return s.tlb_base[2 * side + 1] + (found & 0x7F)
+        if slot == 0:
+            return -1
+        slot = 0  # a tagged TLB: global entries belong to no directory
 
 
 @compiled
@@ -67,7 +75,7 @@ def touch(s: Any, entry: Word) -> None:
     """Make a hit entry the youngest of its set, under LRU; FIFO keeps the age of insertion."""
     if not s.tlb_fifo[entry // ARRAY_SIZE]:
         s.tick += 1
-        s.tlb_age[entry] = s.tick
+        s.tlb_age[entry] = s.tick << AGE_SHIFT | entry
 
 
 @compiled
@@ -79,12 +87,12 @@ def frame_of(s: Any, entry: Word, page: Word) -> Word:
 
 
 @compiled
-def reason(s: Any, side: Word, page: Word, rights: Word) -> Any:
+def reason(s: Any, side: Word, page: Word, rights: Word) -> Word:
     """Why `page`, to be held with these rights, isn't in the TLB of this side."""
     slot = 0 if rights & RIGHT_GLOBAL else s.slot
     if rights & RIGHT_BIG:
-        return np.int64(s.why_4m[slot, side, page >> 10])
-    return np.int64(s.why_4k[slot, side, page])
+        return load_u8(why_big(s, slot, side, page))
+    return load_u8(why_small(s, slot, side, page))
 
 
 @compiled
@@ -93,34 +101,30 @@ def victim(s: Any, side: Word, page: Word, big: bool) -> Word:
     array = 2 * side + (1 if big else 0)
     tag = page >> 10 | BIG_TAG if big else page
     ways = s.tlb_ways[array]
-    first = s.tlb_base[array] + (tag & (s.tlb_sets[array] - 1)) * ways
-    oldest = first
-    for entry in range(first, first + ways):
-        if s.tlb_tag[entry] < 0:
-            return entry
-        if s.tlb_age[entry] < s.tlb_age[oldest]:
-            oldest = entry
-    return oldest
+    at = s.tlb_age_at + 8 * (s.tlb_base[array] + (tag & (s.tlb_sets[array] - 1)) * ways)
+    oldest = load_i64(at)
+    for way in range(1, ways):
+        oldest = min(oldest, load_i64(at + 8 * way))
+    return oldest & ENTRY_MASK
 
 
 @compiled
 def insert(s: Any, side: Word, page: Word, entry: Word, translation: Word) -> None:
     """Fill `entry` (from `victim`) with the result of a successful walk for `page`."""
+    drop(s, side, entry, WHY_CAPACITY)
     rights = translation >> 20
     s.tick += 1
-    s.tlb_age[entry] = s.tick
+    s.tlb_age[entry] = s.tick << AGE_SHIFT | entry
     s.tlb_rights[entry] = rights
     slot = 0 if rights & RIGHT_GLOBAL else s.slot
     if rights & RIGHT_BIG:
         s.tlb_tag[entry] = page >> 10 | BIG_TAG
         s.tlb_frame[entry] = translation & 0xFFC00
-        s.hint_4m[side, page >> 10 & 63] = entry
-        s.why_4m[slot, side, page >> 10] = WHY_CAPACITY  # unless a flush says otherwise
+        store_u8(why_big(s, slot, side, page), PRESENT | (entry & (ARRAY_SIZE - 1)))
     else:
         s.tlb_tag[entry] = page
         s.tlb_frame[entry] = translation & 0xFFFFF
-        s.hint_4k[side, page & 255] = entry
-        s.why_4k[slot, side, page] = WHY_CAPACITY
+        store_u8(why_small(s, slot, side, page), PRESENT | (entry & (ARRAY_SIZE - 1)))
 
 
 @compiled
@@ -133,10 +137,11 @@ def drop(s: Any, side: Word, entry: Word, why: Word) -> None:
     if slot == 0 and not s.tlb_rights[entry] & RIGHT_GLOBAL:
         slot = s.slot
     if tag & BIG_TAG:
-        s.why_4m[slot, side, tag & 0x3FF] = why
+        store_u8(why_big(s, slot, side, (tag & 0x3FF) << 10), why)
     else:
-        s.why_4k[slot, side, tag & 0xFFFFF] = why
+        store_u8(why_small(s, slot, side, tag & 0xFFFFF), why)
     s.tlb_tag[entry] = -1
+    s.tlb_age[entry] = entry
 
 
 @compiled
@@ -204,6 +209,7 @@ def forget_slot(s: Any, slot: Word) -> None:
     for entry in range(4 * ARRAY_SIZE):
         if s.tlb_tag[entry] >> PARKED == slot:
             s.tlb_tag[entry] = -1
+            s.tlb_age[entry] = entry
     for side in range(2):
         for page in range(1 << 20):
             s.why_4k[slot, side, page] = WHY_COLD
@@ -225,6 +231,8 @@ def change_directory(s: Any, old: Word, new: Word) -> None:
         elif tag >= 0 and tag >> PARKED == 0 and not s.tlb_rights[entry] & RIGHT_GLOBAL:
             s.tlb_tag[entry] = tag | s.slot << PARKED
     s.slot = slot
+    s.page_map = why_small(s, slot, DATA, 0)
+    s.big_page_map = why_big(s, slot, DATA, 0)
 
 
 @compiled

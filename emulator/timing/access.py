@@ -139,6 +139,7 @@ def evict(s: Any, side: Word, entry: Word) -> None:
 @compiled
 def data_frame(s: Any, page: Word, write: bool) -> Word:
     """Look `page` up for data, walking if need be; leaves the filter set. The frame, or -1."""
+    s.quick_page = -1
     if not control(s, 0) & CR0_PG:
         s.last_data_page = page
         s.last_data_frame = page

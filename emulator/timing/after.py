@@ -7,6 +7,8 @@ engine's own soft TLB has been flushed natively (MOV CR3, CR0, CR4: all; INVLPG:
 
 from typing import Any, Final
 
+import numpy as np
+
 from emulator.compiled import Word, as_pointer, compiled, inlined, load_i64, load_u32
 from emulator.jit import carray
 from emulator.mmu.tlb import WHY_INVLPG, WHY_OTHER, change_directory, flush, invalidate_page
@@ -22,6 +24,7 @@ AFTER_FAR: Final = 4  # IRET among others: may switch tasks, and so CR3
 AFTER_SEGMENT: Final = 6  # nothing for the model, but checked execution may begin or end
 
 REGISTER_16: Final = 8  # a register of 16-bit addressing, see cpu/kinds.py
+BLOCK_BYTES: Final = BLOCK.itemsize
 CR4_PAE: Final = 1 << 5
 HFLAGS_ADDSEG: Final = 0x40
 
@@ -35,23 +38,24 @@ def forget_filters(s: Any) -> None:
 
 
 @inlined
-def block_records(s: Any) -> Any:
-    """The array of decoded blocks."""
-    return carray(as_pointer(s.block_records), (1 << 22,), dtype=BLOCK)
+def block_at(s: Any, index: Word) -> Any:
+    """One decoded block."""
+    return carray(as_pointer(s.block_records + BLOCK_BYTES * index), (1,), dtype=BLOCK)[0]
 
 
 @compiled
 def invlpg_operand(s: Any) -> Word:
     """Linear address of the INVLPG that ended the last block: the registers still hold its operand."""
-    block = block_records(s)[s.last_block]
-    address = block.displacement
-    if block.base >= 0:
-        address += load_u32(s.at_registers + 8 * (block.base & 7))
-    if block.index >= 0:
-        address += load_u32(s.at_registers + 8 * (block.index & 7)) * block.scale
-    address &= 0xFFFF if block.base >= REGISTER_16 or block.index >= REGISTER_16 else 0xFFFFFFFF
+    block = block_at(s, s.last_block)
+    address = np.int64(block.displacement)
+    base, index = np.int64(block.base), np.int64(block.index)
+    if base >= 0:
+        address += load_u32(s.at_registers + 8 * (base & 7))
+    if index >= 0:
+        address += load_u32(s.at_registers + 8 * (index & 7)) * np.int64(block.scale)
+    address &= 0xFFFF if base >= REGISTER_16 or index >= REGISTER_16 else 0xFFFFFFFF
     if block.segment > 3 or load_u32(s.at_hflags) & HFLAGS_ADDSEG:
-        address += load_i64(s.at_segments + 24 * block.segment + 8)
+        address += load_i64(s.at_segments + 24 * np.int64(block.segment) + 8)
     return address & 0xFFFFFFFF
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from emulator.compiled import as_pointer, call3, callback, load_i64, load_u32
 from emulator.jit import carray, types
 from emulator.mmu.walk import control
-from emulator.timing.after import block_records
+from emulator.timing.after import block_at
 from emulator.timing.checks import ALIGNED_16, GP, access_offset, fail
 from emulator.timing.modes import ALL, CS
 from emulator.timing.state import ACCESS, PLAN, STATE_POINTER
@@ -29,7 +29,7 @@ def on_aligned(engine: Any, address: Any, size: Any, state: Any) -> Any:
         return
     if (load_u32(s.at_eip) + load_i64(s.at_segments + 24 * CS + 8)) & ALL != address:
         return  # checked execution has delivered a fault of this instruction
-    block = block_records(s)[s.last_block]
+    block = block_at(s, s.last_block)
     if block.plan < 0:
         call3(s.plan_function, s.last_block, 0, 0)
     plans = carray(as_pointer(s.plans), (1 << 22,), dtype=PLAN)

@@ -4,6 +4,7 @@ reverse_map    frame -> epoch << 20 | linear page that the soft TLB maps it unde
 write_epochs   frame -> epoch in which the soft TLB may write to it
 table_frames   frame -> last epoch in which a page walk has read a table in it
 code_frames    frame -> code has been fetched from it
+special_frames frame -> that, or it has ever held a page table: stores to it need a closer look
 ledger         [symbol, ring, cause]
 tsc            one row a logged RDTSC: the time, the ledger's sums by cause, the counts of misses
 """
@@ -29,6 +30,7 @@ class ModelArrays:
         self.write_epochs = self._array(state, "write_epochs", frames, np.int64)
         self.table_frames = self._array(state, "table_frames", frames, np.int64)
         self.code_frames = self._array(state, "code_frames", frames, np.uint8)
+        self.special_frames = self._array(state, "special_frames", frames, np.uint8)
         self.ledger = self._array(state, "ledger", (SYMBOLS, 4, COUNT), np.int64)
         self.tsc = self._array(state, "tsc_log", (max(1, tsc_log), WORDS), np.int64)
         state.tsc_capacity = tsc_log

@@ -1,57 +1,54 @@
 """The modelled caches: L1 data, L1 code (or trace cache) and a unified L2, by physical address.
 
-Set-associative with LRU replacement; a tag is the whole line number, -1 is invalid. Hits are free:
-their latency is part of the instruction's cost. A miss pays what the next level adds. Write-backs
+Set-associative with LRU replacement. A set is an array of line numbers in the order of their last use,
+NO_LINE is none: a hit at the front, the usual case, changes nothing. Hits are free: their latency is part of the instruction's cost. A miss pays what the next level adds. Write-backs
 of dirty lines go through write buffers and are not charged (docs/reference/model.md).
 
 A trace cache is modelled as a code cache whose line holds as many code bytes as six micro-ops
 take on average; the profile gives that number as an estimate.
 """
 
-from typing import Any
+from typing import Any, Final
 
-from emulator.compiled import Word, compiled
+from emulator.compiled import Word, compiled, inlined, load_u32, store_u32
 from emulator.timing.causes import L1D_MISS, L1I_MISS, MEMORY_DATA, MEMORY_FETCH
 from emulator.timing.charge import charge
+
+NO_LINE: Final = 0xFFFFFFFF
+
+
+@inlined
+def look_up(at: Word, ways: Word, line: Word, allocate: Any) -> Any:
+    """Is `line` in the set at this address? It is its youngest then, or if `allocate`."""
+    if load_u32(at) == line:
+        return True
+    way = 1
+    while way < ways and load_u32(at + 4 * way) != line:
+        way += 1
+    found = way < ways
+    if not found:
+        if not allocate:
+            return False
+        way -= 1
+    while way > 0:
+        store_u32(at + 4 * way, load_u32(at + 4 * way - 4))
+        way -= 1
+    store_u32(at, line)
+    return found
 
 
 @compiled
 def l2_hit(s: Any, physical: Word) -> Any:
     """Look a line up in L2 and bring it in."""
     line = physical >> s.l2_shift
-    ways = s.l2_ways
-    first = (line & (s.l2_sets - 1)) * ways
-    s.tick += 1
-    oldest = first
-    for way in range(first, first + ways):
-        if s.l2_tag[way] == line:
-            s.l2_age[way] = s.tick
-            return True
-        if s.l2_age[way] < s.l2_age[oldest]:
-            oldest = way
-    s.l2_tag[oldest] = line
-    s.l2_age[oldest] = s.tick
-    return False
+    return look_up(s.l2_at + 4 * (line & (s.l2_sets - 1)) * s.l2_ways, s.l2_ways, line, True)
 
 
 @compiled
 def l1d_hit(s: Any, physical: Word, allocate: bool) -> Any:
     """Look a line up in the L1 data cache; bring it in if `allocate`."""
     line = physical >> s.l1d_shift
-    ways = s.l1d_ways
-    first = (line & (s.l1d_sets - 1)) * ways
-    s.tick += 1
-    oldest = first
-    for way in range(first, first + ways):
-        if s.l1d_tag[way] == line:
-            s.l1d_age[way] = s.tick
-            return True
-        if s.l1d_age[way] < s.l1d_age[oldest]:
-            oldest = way
-    if allocate:
-        s.l1d_tag[oldest] = line
-        s.l1d_age[oldest] = s.tick
-    return False
+    return look_up(s.l1d_at + 4 * (line & (s.l1d_sets - 1)) * s.l1d_ways, s.l1d_ways, line, allocate)
 
 
 @compiled
@@ -86,18 +83,8 @@ def data_access(s: Any, physical: Word, write: bool) -> None:
 def code_access(s: Any, physical: Word) -> None:
     """Fetch one code line. `l1i_version` counts replacements: see `access.fetch_lines`."""
     line = physical >> s.l1i_shift
-    ways = s.l1i_ways
-    first = (line & (s.l1i_sets - 1)) * ways
-    s.tick += 1
-    oldest = first
-    for way in range(first, first + ways):
-        if s.l1i_tag[way] == line:
-            s.l1i_age[way] = s.tick
-            return
-        if s.l1i_age[way] < s.l1i_age[oldest]:
-            oldest = way
-    s.l1i_tag[oldest] = line
-    s.l1i_age[oldest] = s.tick
+    if look_up(s.l1i_at + 4 * (line & (s.l1i_sets - 1)) * s.l1i_ways, s.l1i_ways, line, True):
+        return
     s.l1i_version += 1
     s.l1i_misses += 1
     hit = l2_hit(s, physical)

@@ -26,7 +26,7 @@ from emulator.compiled import (
 from emulator.jit import carray, types
 from emulator.mmu.tlb import DATA
 from emulator.mmu.walk import control, permitted
-from emulator.timing.after import block_records
+from emulator.timing.after import block_at
 from emulator.timing.fill import translation
 from emulator.timing.modes import (
     ALL,
@@ -43,7 +43,6 @@ from emulator.timing.modes import (
     SS,
     VM,
 )
-from emulator.timing.plan import run_step
 from emulator.timing.state import ACCESS, PLAN, STATE_POINTER
 
 ECX: Final = 1
@@ -203,7 +202,7 @@ def find_plan(s: Any, offset: Word, plans: Any) -> Word:
     at = s.plan_next
     if at >= 0 and plans[at].offset == offset:
         return at
-    block = block_records(s)[s.last_block]
+    block = block_at(s, s.last_block)
     for at in range(block.plan, block.plan + block.plans):
         if plans[at].offset == offset:
             return at
@@ -215,7 +214,7 @@ def on_instruction(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_CODE of checked translations: before each instruction."""
     s = carray(state, (1,))[0]
     address = address & ALL
-    block = block_records(s)[s.last_block]
+    block = block_at(s, s.last_block)
     if not s.checks or not s.last_block or block.plan < 0:
         return
     if s.debug_hits and not (s.debug_shadow and load_u32(s.at_hflags) & HF_INHIBIT):
@@ -254,4 +253,4 @@ def on_instruction(engine: Any, address: Any, size: Any, state: Any) -> Any:
     if s.planned:
         if block.steps < 0:
             call3(s.steps_function, s.last_block, 0, 0)
-        run_step(s, np.int64(block.steps) + at - np.int64(block.plan))
+        call3(s.section_entry, np.int64(block.steps) + at - np.int64(block.plan), -1, s.self)

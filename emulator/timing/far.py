@@ -10,7 +10,7 @@ from emulator.compiled import Word, call3, callback, compiled, load_i64, load_u8
 from emulator.jit import carray, types
 from emulator.mmu.tlb import DATA
 from emulator.mmu.walk import control
-from emulator.timing.after import block_records, invlpg_operand
+from emulator.timing.after import block_at, invlpg_operand
 from emulator.timing.fill import translation
 from emulator.timing.modes import CHECK_SEGMENTS, CR0_PE, VM, unflat_segments
 from emulator.timing.state import STATE_POINTER
@@ -39,7 +39,7 @@ def peek16(s: Any, linear: Word) -> Word:
 def on_far(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_CODE on a far JMP or CALL."""
     s = carray(state, (1,))[0]
-    block = block_records(s)[s.last_block]
+    block = block_at(s, s.last_block)
     if not control(s, 0) & CR0_PE or load_u32(s.at_eflags) & VM or block.far_selector == 0:
         return
     selector: Word = block.far_selector

@@ -113,6 +113,8 @@ def grant_code(s: Any, frame: Word) -> Word:
             flush_soft_tlb(s)
             s.write_execute_flushes += 1
         store_u8(s.code_frames + frame, 1)
+        store_u8(s.special_frames + frame, 1)
+        s.quick_page = -1
     return PERMIT_EXECUTE
 
 

@@ -31,13 +31,12 @@ from emulator.jit import carray, from_dtype, types
 from emulator.mmu.tlb import CODE
 from emulator.mmu.walk import table_frame
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
-from emulator.timing.after import after_effect, block_records
+from emulator.timing.after import after_effect, block_at
 from emulator.timing.causes import BRANCH, DEVICE
 from emulator.timing.charge import charge, charge_instructions, select_row
 from emulator.timing.crossing import crossing
 from emulator.timing.fill import translation
 from emulator.timing.modes import enter_block, evaluate
-from emulator.timing.plan import run_section
 from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT, STOP_RESUME
 
 BRANCH_NONE = 0
@@ -87,7 +86,7 @@ def resolve_branch(s: Any, address: Word) -> None:
     taken = True
     wrong = False
     if kind == BRANCH_CONDITIONAL:
-        block = block_records(s)[s.last_block]
+        block = block_at(s, s.last_block)
         taken = address != s.last_end
         counter = block.counter
         if taken:
@@ -99,15 +98,15 @@ def resolve_branch(s: Any, address: Word) -> None:
             if counter > 0:
                 block.counter = counter - 1
     elif kind == BRANCH_RETURN:
-        s.return_top = (s.return_top - 1) % s.return_depth
+        s.return_top = (s.return_top if s.return_top else s.return_depth) - 1
         wrong = s.return_stack[s.return_top] != address
     elif kind >= BRANCH_JUMP_INDIRECT:
-        block = block_records(s)[s.last_block]
+        block = block_at(s, s.last_block)
         wrong = block.target != address
         block.target = address
     if kind == BRANCH_CALL or kind == BRANCH_CALL_INDIRECT:  # noqa: SIM109
         s.return_stack[s.return_top] = s.last_end
-        s.return_top = (s.return_top + 1) % s.return_depth
+        s.return_top = s.return_top + 1 if s.return_top + 1 < s.return_depth else 0
     if wrong:
         s.mispredictions += 1
         charge(s, BRANCH, s.mispredict_cost)
@@ -119,15 +118,15 @@ def resolve_branch(s: Any, address: Word) -> None:
 def find_block(s: Any, address: Word, physical: Word, size: Word) -> Word:
     """Index of the decoded block, decoding it if it is new; -1 when the block must be entered again."""
     table = carray(as_pointer(s.block_table), (1 << 32,), dtype=np.uint32)
-    records = block_records(s)
     index = np.int64(table[physical])
     while index:
-        if records[index].size == size:
+        block = block_at(s, index)
+        if block.size == size:
             return index
-        index = np.int64(records[index].alternative)
+        index = np.int64(block.alternative)
     index = call3(s.decode_function, address, physical, size)
     if index > 0:
-        records[index].alternative = np.int32(table[physical])
+        block_at(s, index).alternative = np.int32(table[physical])
         table[physical] = np.uint32(index)
     return index
 
@@ -169,7 +168,7 @@ def repeats(s: Any, address: Word) -> Any:
 
     It is charged as on_block would. False: on_block must look, at the first of them among others.
     """
-    block = block_records(s)[s.last_block]
+    block = block_at(s, s.last_block)
     if (
         s.last_address != address
         or block.rep_offset != 0
@@ -189,7 +188,7 @@ def repeats(s: Any, address: Word) -> Any:
     if s.at_skip_sync:
         store_u8(s.at_skip_sync, 0 if block.sync else 1)
     if block.sections:
-        run_section(s, block, s.last_block, 0)
+        call3(s.section_entry, s.last_block, 0, s.self)
     return True
 
 
@@ -240,7 +239,7 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     index = find_block(s, address, physical, size)
     if index <= 0:
         return
-    block = block_records(s)[index]
+    block = block_at(s, index)
     if s.watch & block.needs and enter_block(s, block, index):
         return
     if block.sections > 1 and block.hooked != address and call3(s.section_function, index, address, size):
@@ -280,7 +279,7 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
         if frame >= 0:
             fetch_lines(s, frame << 12, (frame << 12) + size - in_page - 1)
     if block.sections and not s.checks and s.rewritten != STORING:
-        run_section(s, block, index, 0)
+        call3(s.section_entry, index, 0, s.self)
 
 
 @compiled

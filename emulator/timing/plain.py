@@ -7,7 +7,7 @@ import numpy as np
 from emulator.compiled import callback
 from emulator.jit import carray, types
 from emulator.mmu.walk import CR0_PG, control, walk
-from emulator.timing.after import after_effect, block_records
+from emulator.timing.after import after_effect, block_at
 from emulator.timing.hooks import find_block, must_stop
 from emulator.timing.modes import enter_block, evaluate
 from emulator.timing.state import STATE_POINTER
@@ -39,7 +39,7 @@ def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
     index = find_block(s, address, physical, np.int64(size))
     if index <= 0:
         return
-    block = block_records(s)[index]
+    block = block_at(s, index)
     if s.watch & block.needs and enter_block(s, block, index):
         return
     s.after = block.after

@@ -26,16 +26,19 @@ from emulator.compiled import (
     load_u32,
 )
 from emulator.jit import carray, types
-from emulator.mmu.tlb import DATA
-from emulator.mmu.walk import control, permitted, table_frame
+from emulator.mmu.tlb import AGE_SHIFT, DATA, PRESENT
+from emulator.mmu.walk import RIGHT_DIRTY, RIGHT_USER, RIGHT_WRITE, control, permitted, table_frame
 from emulator.timing.access import access
-from emulator.timing.after import block_records
+from emulator.timing.after import block_at
 from emulator.timing.cache import data_access
 from emulator.timing.causes import DEVICE
 from emulator.timing.charge import charge
 from emulator.timing.crossing import crossing
 from emulator.timing.fill import translation
 from emulator.timing.state import ENTRY, SECTION, STATE_POINTER
+
+ENTRY_BYTES: Final = ENTRY.itemsize
+SECTION_BYTES: Final = SECTION.itemsize
 
 (
     ENTRY_ACCESS,
@@ -75,6 +78,8 @@ STOPPED: Final = 1  # nothing behind is accessed
 SPLIT: Final = 2  # the rest needs a section of its own, which begins at the instruction `split_at`
 
 ALL: Final = 0xFFFFFFFF
+PAGE_BYTES: Final = 4096
+WRITTEN: Final = RIGHT_WRITE | RIGHT_DIRTY
 STORES: Final = 64
 HF_SS32: Final = 0x20
 HF_ADDSEG: Final = 0x40
@@ -88,23 +93,6 @@ SS: Final = 2
 PASSED: Final = 0
 REFUSED: Final = 1
 DOUBTFUL: Final = 2  # passed; what follows must wait until the block has come here
-
-
-@inlined
-def on_page(s: Any, physical: Word, size: Word, write: bool) -> Word:
-    """An access by the page that was used last, with the same rights."""
-    s.planned_at = physical
-    if write:
-        s.writes += 1
-    else:
-        s.reads += 1
-    line = physical >> s.l1d_shift
-    last = (physical + size - 1) >> s.l1d_shift
-    data_access(s, physical, write)
-    if last != line:
-        data_access(s, physical + size - 1, write)
-    s.last_data_line = last
-    return look_at_frame(s, physical, size, write)
 
 
 @inlined
@@ -122,7 +110,6 @@ def look_at_frame(s: Any, physical: Word, size: Word, write: bool) -> Word:
             s.rewritten = 1
             return REFUSED  # the engine begins again with this store
     if table_frame(s, frame):
-        s.last_data_line = -1
         if write:
             s.table_written = 1
         return DOUBTFUL
@@ -133,10 +120,6 @@ def look_at_frame(s: Any, physical: Word, size: Word, write: bool) -> Word:
 def modelled(s: Any, linear: Word, size: Word, write: bool, user: bool) -> Word:
     """One access: check its rights, count it, and drive the model. Its physical address is `planned_at`."""
     page = linear >> 12
-    if page == s.last_data_page and (not write or s.last_data_writable) and (linear & 0xFFF) + size <= 4096:
-        frame = s.last_data_frame
-        if frame << 12 < s.ram_size:  # rights and frame as the last time, another line
-            return on_page(s, frame << 12 | (linear & 0xFFF), size, write)
     found = translation(s, DATA, page)
     if found < 0 or not permitted(s, found >> 20, write, user):
         return REFUSED
@@ -160,35 +143,91 @@ def modelled(s: Any, linear: Word, size: Word, write: bool, user: bool) -> Word:
         crossing(s, linear, write)
         return DOUBTFUL if s.table_written else PASSED
     access(s, linear, write)
-    line = physical >> s.l1d_shift
-    s.last_data_line = line
-    if (physical + size - 1) >> s.l1d_shift != line:
+    if (physical + size - 1) >> s.l1d_shift != physical >> s.l1d_shift:
         access(s, last, write)
-        s.last_data_line = (physical + size - 1) >> s.l1d_shift
     if not permitted(s, found >> 20, True, user):
         s.last_data_writable = 0
-    return look_at_frame(s, physical, size, write)
+    if load_u8(s.special_frames + (physical >> 12)):
+        return look_at_frame(s, physical, size, write)
+    s.quick_page = page
+    s.quick_base = physical & ~0xFFF
+    s.quick_write = s.last_data_writable
+    return PASSED
+
+
+@callback(types.int64(types.int64, types.int64, STATE_POINTER))
+def on_access(linear: Any, how: Any, state: Any) -> Any:
+    """`modelled`, for compiled callers: it is large. how = size << 2 | write << 1 | user."""
+    s = carray(state, (1,))[0]
+    return modelled(s, linear, how >> 2, how & 2 != 0, how & 1 != 0)
+
+
+@callback(types.int64(types.int64, types.int64, STATE_POINTER))
+def on_line(physical: Any, write: Any, state: Any) -> Any:
+    """An access to a line that isn't at the front of its set."""
+    s = carray(state, (1,))[0]
+    data_access(s, physical, write != 0)
+    return 0
 
 
 @inlined
-def quick(s: Any, linear: Word, size: Word, write: Word) -> Any:
-    """The same line again by the same page, with the rights that it needs: youngest everywhere."""
-    if linear >> 12 != s.last_data_page:
-        return False
-    physical = s.last_data_frame << 12 | (linear & 0xFFF)
-    if (
-        physical >> s.l1d_shift != s.last_data_line
-        or (physical + size - 1) >> s.l1d_shift != s.last_data_line
-    ):
-        return False
-    if write:
-        if not s.last_data_writable:
+def select_page(s: Any, page: Word, user: bool) -> Any:
+    """Use another page, if its entry allows it with nothing left to note, and its frame isn't special."""
+    found = load_u8(s.page_map + page)
+    if found & PRESENT:
+        entry = found & 0x7F
+        frame = s.tlb_frame[np.uint64(entry)]
+        fifo = s.tlb_fifo[0]
+    else:
+        found = load_u8(s.big_page_map + (page >> 10))
+        if not found & PRESENT:
             return False
-        s.writes += 1
-        return True
-    if not s.last_data_loaded:
+        entry = s.tlb_base[1] + (found & 0x7F)
+        frame = s.tlb_frame[np.uint64(entry)] | (page & 0x3FF)
+        fifo = s.tlb_fifo[1]
+    rights = s.tlb_rights[np.uint64(entry)]
+    if (user and not rights & RIGHT_USER) or frame << 12 >= s.ram_size:
         return False
-    s.reads += 1
+    if load_u8(s.special_frames + frame):
+        return False
+    if not fifo:
+        s.tick += 1
+        s.tlb_age[np.uint64(entry)] = s.tick << AGE_SHIFT | entry
+    s.last_data_page = page
+    s.last_data_frame = frame
+    s.last_data_writable = 1 if rights & WRITTEN == WRITTEN else 0
+    s.quick_page = page
+    s.quick_base = frame << 12
+    s.quick_write = s.last_data_writable
+    return True
+
+
+@inlined
+def quick(s: Any, linear: Word, size: Word, write: Word, user: bool) -> Any:
+    """An access as most are: to a page that is in the TLB with all rights, in one line. False: not done.
+
+    A line at the front of its set is the youngest already.
+    """
+    page = linear >> 12
+    offset = linear & 0xFFF
+    if offset + size > PAGE_BYTES:
+        return False
+    if (page != s.quick_page or page != s.last_data_page) and not select_page(s, page, user):
+        return False
+    if write and not s.quick_write:
+        return False
+    physical = s.quick_base | offset
+    line = physical >> s.l1d_shift
+    if (physical + size - 1) >> s.l1d_shift != line:
+        return False
+    if load_u32(s.l1d_at + (line & (s.l1d_sets - 1)) * s.l1d_stride) == line:
+        s.store_line = -1
+    else:
+        call3(s.line_function, physical, write, s.self)
+    if write:
+        s.writes += 1
+    else:
+        s.reads += 1
     return True
 
 
@@ -273,19 +312,18 @@ def descriptor(s: Any, selector: Word, flags: Word) -> Word:
     at = (load_i64(table + 8) + (selector & 0xFFF8)) & ALL
     result: Word = PASSED
     for half in range(2):
-        one = modelled(s, (at + 4 * half) & ALL, 4, False, False)
+        one = call3(s.access_function, (at + 4 * half) & ALL, 4 << 2, s.self)
         if one == REFUSED:
             return REFUSED
         result |= one
     high = peek(s, (at + 4) & ALL, 4)
     marks = flags & FLAG_BUSY or (flags & FLAG_MARKS and high & 0x9100 == 0x9000)
     if marks:
-        one = modelled(s, (at + 4) & ALL, 4, True, False)
+        one = call3(s.access_function, (at + 4) & ALL, 4 << 2 | 2, s.self)
         if one == REFUSED:
             return REFUSED
         result |= one
     s.last_data_page = -1  # the ring may have no right to it
-    s.last_data_line = -1
     return result
 
 
@@ -332,32 +370,48 @@ def linear_of(s: Any, r: Any, e: Any, hflags: Word) -> Word:
     return address
 
 
+@inlined
+def entry_at(s: Any, number: Word) -> Any:
+    """One entry of a plan."""
+    return carray(as_pointer(s.entries + ENTRY_BYTES * number), (1,), dtype=ENTRY)[0]
+
+
+@inlined
+def section_at(s: Any, number: Word) -> Any:
+    """One section."""
+    return carray(as_pointer(s.sections + SECTION_BYTES * number), (1,), dtype=SECTION)[0]
+
+
 @compiled
 def instruction_end(s: Any, at: Word, end: Word) -> Word:
     """The entries behind the instruction of an entry must wait: their number, and where the split is."""
-    entries = carray(as_pointer(s.entries), (1 << 24,), dtype=ENTRY)
-    index = np.int64(entries[at].index)
+    index = np.int64(entry_at(s, at).index)
     for i in range(at + 1, end):
-        if np.int64(entries[i].index) != index:
+        if np.int64(entry_at(s, i).index) != index:
             s.split_wanted = index + 1
             return i
     return end
 
 
 @compiled
-def run_plain(s: Any, first: Word, count: Word) -> Word:
-    """Evaluate a section that needs no values but those of entry registers."""
-    entries = carray(as_pointer(s.entries), (1 << 24,), dtype=ENTRY)
+def run_plain(s: Any, first: Word, end: Word, doubtful: bool) -> Word:
+    """Evaluate entries that need no values but those of entry registers; DONE, STOPPED or SPLIT.
+
+    `doubtful`: the first has been evaluated, and what is behind its instruction must wait.
+    """
     r = carray(as_pointer(s.at_registers), (9,), dtype=np.int64)
     hflags = load_u32(s.at_hflags)
     user = hflags & 3 == 3
-    end = first + count
+    whole = end
     i = first
+    if doubtful:
+        end = instruction_end(s, i, end)
+        i += 1
     while i < end:
-        e = entries[i]
+        e = entry_at(s, i)
         kind = np.int64(e.kind)
+        i += 1
         if kind != ENTRY_ACCESS:
-            i += 1
             if kind == ENTRY_NOT_ZERO:
                 if value_of(r, e) & ALL == 0:
                     return STOPPED
@@ -367,20 +421,18 @@ def run_plain(s: Any, first: Word, count: Word) -> Word:
         linear = linear_of(s, r, e, hflags)
         size = np.int64(e.size)
         write = np.int64(e.flags) & FLAG_WRITE
-        if not quick(s, linear, size, write):
-            result = modelled(s, linear, size, write != 0, user)
+        if not quick(s, linear, size, write, user):
+            result = call3(s.access_function, linear, size << 2 | write << 1 | (1 if user else 0), s.self)
             if result == REFUSED:
                 return STOPPED
             if result == DOUBTFUL:
-                end = instruction_end(s, i, end)
-        i += 1
-    return DONE if end == first + count else SPLIT
+                end = instruction_end(s, i - 1, end)
+    return DONE if end == whole else SPLIT
 
 
 @compiled
 def run_sliced(s: Any, first: Word, count: Word) -> Word:
     """Evaluate any section."""
-    entries = carray(as_pointer(s.entries), (1 << 24,), dtype=ENTRY)
     r = s.temporaries
     for n in range(8):
         r[n] = load_u32(s.at_registers + 8 * n)
@@ -391,7 +443,7 @@ def run_sliced(s: Any, first: Word, count: Word) -> Word:
     end = first + count
     i = first
     while i < end:
-        e = entries[i]
+        e = entry_at(s, i)
         i += 1
         kind = np.int64(e.kind)
         size = np.int64(e.size)
@@ -399,10 +451,10 @@ def run_sliced(s: Any, first: Word, count: Word) -> Word:
         if kind == ENTRY_ACCESS:
             linear = linear_of(s, r, e, hflags)
             write = flags & FLAG_WRITE
-            if quick(s, linear, size, write):
-                s.planned_at = s.last_data_frame << 12 | (linear & 0xFFF)
+            if quick(s, linear, size, write, user):
+                s.planned_at = s.quick_base | (linear & 0xFFF)
             else:
-                result = modelled(s, linear, size, write != 0, user)
+                result = call3(s.access_function, linear, size << 2 | write << 1 | (1 if user else 0), s.self)
                 if result == REFUSED:
                     return STOPPED
                 if result == DOUBTFUL:
@@ -461,38 +513,53 @@ def run_sliced(s: Any, first: Word, count: Word) -> Word:
 
 
 @inlined
-def evaluate_section(s: Any, section: Any) -> Word:
-    """DONE, STOPPED or SPLIT."""
-    ring = load_u32(s.at_hflags) & 3
-    if ring != s.planned_ring:  # what was allowed to the other one is looked up anew
+def enter_ring(s: Any, ring: Word) -> None:
+    """What was allowed to another ring is looked up anew."""
+    if ring != s.planned_ring:
         s.planned_ring = ring
         s.last_data_page = -1
-        s.last_data_line = -1
+
+
+@compiled
+def evaluate_section(s: Any, number: Word) -> Word:
+    """DONE, STOPPED or SPLIT."""
+    section = section_at(s, number)
+    enter_ring(s, load_u32(s.at_hflags) & 3)
+    first, count = np.int64(section.first), np.int64(section.count)
     if section.sliced:
-        return run_sliced(s, np.int64(section.first), np.int64(section.count))
-    return run_plain(s, np.int64(section.first), np.int64(section.count))
+        return run_sliced(s, first, count)
+    return run_plain(s, first, first + count, False)
 
 
 @compiled
-def run_step(s: Any, number: Word) -> None:
-    """Checked execution: evaluate the section of one instruction."""
-    sections = carray(as_pointer(s.sections), (1 << 22,), dtype=SECTION)
-    if evaluate_section(s, sections[number]) == SPLIT:
-        s.opaque_accesses += 1
-
-
-@compiled
-def run_section(s: Any, block: Any, index: Word, number: Word) -> None:
-    """Evaluate section `number` of the running block; what is left of the block waits in `section_next`."""
-    sections = carray(as_pointer(s.sections), (1 << 22,), dtype=SECTION)
-    section = sections[np.int64(block.section) + number]
+def go_on(s: Any, block: Any, index: Word, number: Word, result: Word) -> None:
+    """What is left of the block behind section `number` waits in `section_next`."""
     s.section_next = -1
-    result = evaluate_section(s, section)
     if result == DONE:
         if number + 1 < np.int64(block.sections):
             s.section_next = number + 1
     elif result == SPLIT:
         call3(s.split_function, index, s.split_wanted, number)
+
+
+@callback(types.int64(types.int64, types.int64, STATE_POINTER))
+def section_entry(index: Any, number: Any, state: Any) -> Any:
+    """Run section `number` of the running block, or (-1) that of one instruction, section `index`.
+
+    From 2^32 on `number` is an entry of the block's only section: it has been evaluated, and was doubtful.
+    """
+    s = carray(state, (1,))[0]
+    if number < 0:
+        if evaluate_section(s, index) == SPLIT:
+            s.opaque_accesses += 1
+        return 0
+    block = block_at(s, index)
+    if number >> 32:
+        end = np.int64(block.entry) + np.int64(block.entries)
+        go_on(s, block, index, 0, run_plain(s, number & ALL, end, True))
+    else:
+        go_on(s, block, index, number, evaluate_section(s, np.int64(block.section) + number))
+    return 0
 
 
 @callback(types.void(types.int64, types.int64, types.uint32, STATE_POINTER))
@@ -502,8 +569,6 @@ def on_section(engine: Any, address: Any, size: Any, state: Any) -> Any:
     number = s.section_next
     if number < 0:
         return
-    block = block_records(s)[s.last_block]
-    sections = carray(as_pointer(s.sections), (1 << 22,), dtype=SECTION)
-    if (address - s.last_address) & ALL != np.int64(sections[np.int64(block.section) + number].offset):
-        return
-    run_section(s, block, s.last_block, number)
+    section = np.int64(block_at(s, s.last_block).section) + number
+    if (address - s.last_address) & ALL == np.int64(section_at(s, section).offset):
+        call3(s.section_entry, s.last_block, number, s.self)

@@ -1,10 +1,7 @@
 """From a CPU profile to a state record: geometry, penalties, empty caches and TLBs."""
 
-from typing import Any
-
-import numpy as np
-
 from emulator.mmu.tlb import ARRAY_SIZE
+from emulator.timing.cache import NO_LINE
 from emulator.timing.schema import Profile, TlbArray
 from emulator.timing.state import L1_LINES, L2_LINES, RETURN_STACK, StateView
 
@@ -36,6 +33,7 @@ def configure(state: StateView, profile: Profile) -> None:
     for name in (
         "last_code_page",
         "last_data_page",
+        "quick_page",
         "last_data_line",
         "last_rep",
         "store_line",
@@ -64,14 +62,15 @@ def _configure_tlb(state: StateView, profile: Profile) -> None:
         sets[number] = 1 << _log2(entries // associativity, f"the number of sets of tlb.{name}")
         fifo[number] = array.replacement is not None and array.replacement.value == "fifo"
     state.field("tlb_tag")[:] = -1
+    state.field("tlb_age")[:] = range(4 * ARRAY_SIZE)
     state.field("slot_directory")[:] = -1
+    state.page_map, state.big_page_map = state.why_4k_at, state.why_4m_at
     if profile.tlb.tagged.value:
         state.slot = 1
+        state.page_map += 2 << 20
+        state.big_page_map += 2 << 10
         state.field("slot_directory")[1] = state.cr3 >> 12
         state.field("slot_age")[1] = 1  # the loaded one is the youngest
-    for side in range(2):
-        state.field("hint_4k")[side] = base[2 * side]
-        state.field("hint_4m")[side] = base[2 * side + 1]
     state.dtlb_walk_cost = profile.tlb.walk.whole
     state.itlb_walk_cost = profile.tlb.itlb_walk.whole
     state.walk_l1_miss = profile.tlb.walk_l1_miss_extra.whole
@@ -106,7 +105,6 @@ def _geometry(state: StateView, name: str, lines: int, ways: int, line: int) -> 
     setattr(state, f"{name}_sets", 1 << _log2(lines // ways, f"the number of sets of cache.{name}"))
     setattr(state, f"{name}_ways", ways)
     setattr(state, f"{name}_shift", _log2(line, f"the line of cache.{name}"))
-    tags: Any = state.field(f"{name}_tag")
-    tags[:] = -1
-    ages: Any = state.field(f"{name}_age")
-    ages[:] = np.int64(0)
+    if name == "l1d":
+        state.l1d_stride = 4 * ways
+    state.field(f"{name}_lines")[:] = NO_LINE

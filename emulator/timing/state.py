@@ -4,8 +4,8 @@
     | scalars (int64)   time, stop flags, addresses, geometry, filters   |
     +--------------------------------------------------------------------+
     | tlb_*    4 arrays of 128: data 4K | data 4M | code 4K | code 4M    |
-    | l1d_*, l1i_*, l2_*  tags and ages, set by set                      |
-    | why_*    per page: the reason why it isn't in the TLB              |
+    | l1d_*, l1i_*, l2_*  line numbers, set by set, in order of use      |
+    | why_*    per page: its TLB entry, or the reason why it has none    |
     +--------------------------------------------------------------------+
 
 Pointers to what depends on the size of RAM (memory itself, block table, reverse map, page-table
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.jit import WITH_NUMBA, from_dtype, types
+from emulator.jit import from_dtype, types
 from emulator.mmu.tlb import ARRAY_SIZE, TAGS
 from emulator.timing.causes import COUNT
 
@@ -42,7 +42,7 @@ SCALARS: Final = (
     "ram", "ram_size", "reverse_map", "table_frames", "code_frames", "write_epochs", "epoch",
     "table_written", "code_written", "rewritten", "saved_reads", "saved_writes",
     # the block that runs
-    "block_table", "block_records", "block_extras", "block_stamps", "last_block", "last_address", "last_size",
+    "special_frames", "l1d_stride", "block_table", "block_records", "block_extras", "block_stamps", "last_block", "last_address", "last_size",
     "last_physical", "last_end", "last_branch", "last_rep", "last_cost256",
     # filters: the youngest page and line need no look-up
     "last_code_page", "last_code_frame", "last_data_page", "last_data_frame",
@@ -61,6 +61,13 @@ SCALARS: Final = (
     "steps_function", "resume", "planned_ring", "planned_at",
     # a page of device registers (register_page.py)
     "register_page", "register_volatile", "register_refresh",
+    # compiled functions that aren't merged into their callers (plan.py, planned.py)
+    "access_function", "line_function", "section_entry", "fetch_function", "page_function", "block_function",
+    # the page that was used last, if an access to it needs nothing but the cache (plan.py)
+    "quick_page", "quick_base", "quick_write", "page_map", "big_page_map",
+    # where this record and its arrays are in memory: set by `StateView`
+    "self",
+    "why_4k_at", "why_4m_at", "tlb_age_at", "l1d_at", "l1i_at", "l2_at",
     # geometry and costs, from the profile
     "dtlb_walk_cost", "itlb_walk_cost", "walk_l1_miss", "memory_penalty",
     "l1d_sets", "l1d_ways", "l1d_shift", "l1d_penalty", "l1d_write_allocate", "store_exposed",
@@ -91,13 +98,10 @@ STATE: Final = np.dtype(
         ("tlb_fifo", "i8", (4,)),
         ("tlb_tag", "i8", (4 * TLB_ARRAY,)), ("tlb_age", "i8", (4 * TLB_ARRAY,)),
         ("tlb_frame", "i8", (4 * TLB_ARRAY,)), ("tlb_rights", "i8", (4 * TLB_ARRAY,)),
-        ("hint_4k", "i8", (2, 256)), ("hint_4m", "i8", (2, 64)),
         ("tlb_misses", "i8", (2, 5)),  # by side and reason
         ("why_4k", "u1", (TAGS + 1, 2, 1 << 20)), ("why_4m", "u1", (TAGS + 1, 2, 1 << 10)),
         ("slot_directory", "i8", (TAGS + 1,)), ("slot_age", "i8", (TAGS + 1,)),
-        ("l1d_tag", "i8", (L1_LINES,)), ("l1d_age", "i8", (L1_LINES,)),
-        ("l1i_tag", "i8", (L1_LINES,)), ("l1i_age", "i8", (L1_LINES,)),
-        ("l2_tag", "i8", (L2_LINES,)), ("l2_age", "i8", (L2_LINES,)),
+        ("l1d_lines", "u4", (L1_LINES,)), ("l1i_lines", "u4", (L1_LINES,)), ("l2_lines", "u4", (L2_LINES,)),
         ("return_stack", "i8", (RETURN_STACK,)),
         ("temporaries", "i8", (128,)), ("store_at", "i8", (64,)), ("store_size", "i8", (64,)),
     ]
@@ -106,12 +110,16 @@ STATE: Final = np.dtype(
 # One decoded basic block, found by physical address through `block_table`; `alternative` chains
 # blocks that start at the same byte with another size (page crossings, interrupt shadows).
 BLOCK: Final = np.dtype(
-    [(name, "i4") for name in (
-        "size", "alternative", "count", "cost256", "extra", "extras", "branch", "after", "symbol", "sync",
-        "counter", "rep_offset", "rep_next256", "base", "index", "scale", "displacement", "segment",
-        "stamp", "stamps", "needs", "plan", "plans", "far_selector", "section", "sections", "steps",
-    )] + [("target", "i8"), ("fetched", "i8"), ("hooked", "i8")]
+    [("fetched", "i8")] + [(name, "i4") for name in (
+        # what planned.py looks at is one host cache line
+        "size", "needs", "count", "cost256", "symbol", "entry", "entries", "section", "sections",
+    )] + [(name, "i1") for name in ("odd", "branch", "after", "counter", "base", "index", "scale", "segment")]
+    + [("target", "i8"), ("sync", "i4"), ("hooked", "i8")] + [(name, "i4") for name in (
+        "alternative", "extra", "extras", "rep_offset", "rep_next256", "displacement",
+        "stamp", "stamps", "plan", "plans", "far_selector", "steps",
+    )] + [("padding", "i4", (2,))]
 )  # fmt: skip
+assert BLOCK.itemsize == 128
 # An RDTSC in a block: where it is, and what the block charges for the instructions behind it.
 STAMP: Final = np.dtype([(name, "i4") for name in ("offset", "count", "cost256", "extra", "extras")])
 EXTRA: Final = np.dtype([("cause", "i4"), ("cycles", "i4")])
@@ -157,6 +165,13 @@ class Record(np.ndarray[Any, Any]):
     address: int
 
 
+_PLACES: Final = (
+    ("why_4k_at", "why_4k"), ("why_4m_at", "why_4m"), ("tlb_age_at", "tlb_age"),
+    ("l1d_at", "l1d_lines"), ("l1i_at", "l1i_lines"), ("l2_at", "l2_lines"),
+)  # fmt: skip
+"""Scalars that hold the addresses of arrays: compiled code indexes those without checks for negative indices."""
+
+
 class StateView:
     """Cheap access from Python to the scalars of a state record, by name."""
 
@@ -166,13 +181,14 @@ class StateView:
 
     def __init__(self) -> None:
         """Allocate a zeroed record."""
-        array: Any = np.zeros(1, dtype=STATE)
-        if not WITH_NUMBA:
-            array = array.view(Record)
-            array.address = int(array.ctypes.data)
+        array: Any = np.zeros(1, dtype=STATE).view(Record)
+        array.address = int(array.ctypes.data)
         object.__setattr__(self, "array", array)
         words = array.view(np.uint8)[: 8 * len(SCALARS)].data.cast("q")
         object.__setattr__(self, "_words", words)
+        self.self = self.address
+        for name, field in _PLACES:
+            setattr(self, name, self.address + int(STATE.fields[field][1]))  # type: ignore[index]
 
     if TYPE_CHECKING:  # a property for each scalar, made below
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from emulator.compiled import Word, as_pointer, callback, compiled, load_i64, load_u32
 from emulator.jit import carray, types
-from emulator.timing.after import block_records
+from emulator.timing.after import block_at
 from emulator.timing.causes import CAUSES, COUNT, DTLB_COLD, L1D_MISS
 from emulator.timing.charge import charge, charge_instructions
 from emulator.timing.state import EXTRA, STAMP, STATE_POINTER
@@ -51,7 +51,7 @@ def charge_rest(s: Any, sign: Word) -> None:
 
     A block is charged whole at its entry, but two RDTSCs in one block must not read the same time.
     """
-    block = block_records(s)[s.last_block]
+    block = block_at(s, s.last_block)
     if block.stamps == 0:
         return
     offset = (load_u32(s.at_eip) + load_i64(s.at_segments + AT_CODE_BASE) - s.last_address) & 0xFFFFFFFF

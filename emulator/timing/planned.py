@@ -1,0 +1,161 @@
+"""The block hook of planned mode, for the usual block; whatever is unusual goes to `hooks.on_block`.
+
+Usual: nothing waits from before, the block is known, lies in one page, begins no REP, is not checked, and its
+accesses are a plan of one section. The host's time is mostly spent here, so state and block record are laid
+out for it (`state.SCALARS`, `state.BLOCK`), and what is rare is called, not merged in.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+
+from emulator.compiled import Word, as_pointer, call3, call4, callback, inlined, load_i64, load_u32
+from emulator.jit import carray, types
+from emulator.timing.access import code_frame, fetch_lines
+from emulator.timing.after import block_at
+from emulator.timing.causes import BRANCH
+from emulator.timing.charge import charge, charge_instructions, select_row
+from emulator.timing.hooks import (
+    BRANCH_CALL,
+    BRANCH_CALL_INDIRECT,
+    BRANCH_CONDITIONAL,
+    BRANCH_JUMP_INDIRECT,
+    BRANCH_RETURN,
+)
+from emulator.timing.plan import (
+    DOUBTFUL,
+    FLAG_WRITE,
+    HF_ADDSEG,
+    HF_SS32,
+    PASSED,
+    enter_ring,
+    entry_at,
+    quick,
+    value_of,
+)
+from emulator.timing.state import STATE_POINTER
+
+ALL: Final = 0xFFFFFFFF
+PAGE_BYTES: Final = 4096
+
+
+@callback(types.int64(types.int64, types.int64, STATE_POINTER))
+def on_page(page: Any, unused: Any, state: Any) -> Any:
+    """The frame of a code page that isn't the last one's, or -1."""
+    return code_frame(carray(state, (1,))[0], page)
+
+
+@callback(types.int64(types.int64, types.int64, STATE_POINTER))
+def on_fetch(index: Any, physical: Any, state: Any) -> Any:
+    """Bring in the code lines of a block that may not all be in."""
+    s = carray(state, (1,))[0]
+    block = block_at(s, index)
+    fetch_lines(s, physical, physical + np.int64(block.size) - 1)
+    block.fetched = s.l1i_version
+    return 0
+
+
+@inlined
+def predict(s: Any, kind: Word, address: Word) -> None:
+    """`hooks.resolve_branch`: the last block ended in a branch of this kind, and `address` follows."""
+    s.branches += 1
+    taken = True
+    wrong = False
+    if kind == BRANCH_CONDITIONAL:
+        block = block_at(s, s.last_block)
+        taken = address != s.last_end
+        counter = np.int64(block.counter)
+        wrong = (counter >= 2) != taken
+        block.counter = min(counter + 1, 3) if taken else max(counter - 1, 0)
+    elif kind == BRANCH_RETURN:
+        top = (s.return_top if s.return_top else s.return_depth) - 1
+        s.return_top = top
+        wrong = s.return_stack[np.uint64(top)] != address
+    elif kind >= BRANCH_JUMP_INDIRECT:
+        block = block_at(s, s.last_block)
+        wrong = block.target != address
+        block.target = address
+    if kind == BRANCH_CALL or kind == BRANCH_CALL_INDIRECT:  # noqa: SIM109
+        top = s.return_top
+        s.return_stack[np.uint64(top)] = s.last_end
+        s.return_top = top + 1 if top + 1 < s.return_depth else 0
+    if wrong:
+        s.mispredictions += 1
+        charge(s, BRANCH, s.mispredict_cost)
+    elif taken and s.taken_cost:
+        charge(s, BRANCH, s.taken_cost)
+
+
+@inlined
+def run_straight(s: Any, index: Word, first: Word, end: Word, user: bool) -> None:
+    """The accesses of a block that has no others: 32-bit, through flat segments."""
+    r = carray(as_pointer(s.at_registers), (9,), dtype=np.int64)
+    i = first
+    while i < end:
+        e = entry_at(s, i)
+        linear = value_of(r, e) & ALL
+        size = np.int64(e.size)
+        write = np.int64(e.flags) & FLAG_WRITE
+        if not quick(s, linear, size, write, user):
+            result = call3(s.access_function, linear, size << 2 | write << 1 | (1 if user else 0), s.self)
+            if result != PASSED:
+                if result == DOUBTFUL:
+                    call3(s.section_entry, index, 1 << 32 | i, s.self)
+                return
+        i += 1
+
+
+@callback(types.void(types.int64, types.int64, types.uint32, STATE_POINTER))
+def on_block_planned(engine: Any, address: Any, size: Any, state: Any) -> Any:
+    """UC_HOOK_BLOCK in planned mode."""
+    s = carray(state, (1,))[0]
+    address = address & ALL
+    size = np.int64(size)
+    offset = address & 0xFFF
+    if (
+        s.after | s.rewritten | s.table_written | s.interrupt_pending | s.checks | (s.section_next + 1)
+        or s.cycles >= s.deadline
+        or s.last_rep == address
+        or offset + size > PAGE_BYTES
+    ):
+        call4(s.block_function, engine, address, size, s.self)
+        return
+    frame = s.last_code_frame
+    if address >> 12 != s.last_code_page:
+        frame = call3(s.page_function, address >> 12, 0, s.self)
+    physical = frame << 12 | offset
+    index: Word = 0
+    if frame >= 0 and physical < s.ram_size:
+        index = load_u32(s.block_table + 4 * physical)
+    block = block_at(s, index)
+    if index == 0 or block.size != size or block.odd or s.watch & block.needs:
+        call4(s.block_function, engine, address, size, s.self)
+        return
+    kind = s.last_branch
+    if kind:
+        predict(s, kind, address)
+    hflags = load_u32(s.at_hflags)
+    ring = hflags & 3
+    select_row(s, np.int64(block.symbol), ring)
+    cost = np.int64(block.cost256)
+    charge_instructions(s, cost)
+    s.instructions += block.count
+    s.blocks += 1
+    s.last_cost256 = cost
+    s.after = block.after
+    s.last_block = index
+    s.last_address = address
+    s.last_size = size
+    s.last_physical = physical
+    s.last_branch = block.branch
+    s.last_end = (address + size) & ALL
+    s.last_rep = -1
+    if block.fetched != s.l1i_version:
+        call3(s.fetch_function, index, physical, s.self)
+    entries = np.int64(block.entries)
+    if entries > 0 and hflags & (HF_SS32 | HF_ADDSEG) == HF_SS32:
+        enter_ring(s, ring)
+        first = np.int64(block.entry)
+        run_straight(s, index, first, first + entries, ring == 3)
+    elif entries:
+        call3(s.section_entry, index, 0, s.self)
