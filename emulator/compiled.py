@@ -90,7 +90,7 @@ def _for_python(signature: Any, function: F, name: str) -> F:
 
     @functools.wraps(function)
     def enter(state: Any, *values: int) -> int:
-        return call(state.address, *values)
+        return int(call(state.address, *values))
 
     if WITH_NUMBA:  # compiled functions call it as well
         overload(enter, jit_options={"error_model": "numpy"}, strict=False)(lambda *_types: function)
@@ -106,7 +106,7 @@ def _entry(signature: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     values = [f"{a} != 0" if kind == types.boolean else a for a, kind in zip(names, others, strict=True)]
     call = f"function(carray(as_pointer(address), (1,), dtype), {', '.join(values)})"
     result = f"{call}; return 0" if signature.return_type == types.void else f"return np.int64({call})"
-    scope = {
+    scope: dict[str, Any] = {
         "function": compiled(function),
         "carray": carray,
         "as_pointer": as_pointer,
@@ -114,7 +114,8 @@ def _entry(signature: Any, function: Callable[..., Any]) -> Callable[..., Any]:
         "np": np,
     }
     exec(f"def entry({', '.join(['address', *names])}): {result}", scope)
-    return scope["entry"]  # type: ignore[return-value]
+    entry: Callable[..., Any] = scope["entry"]
+    return entry
 
 
 @intrinsic  # type: ignore[untyped-decorator]

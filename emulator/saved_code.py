@@ -3,7 +3,7 @@
 Importing Numba, and letting it link what it has cached, takes longer than everything else before a guest's
 first instruction. A callback is machine code behind one address, and needs neither:
 
-    first start   Numba --> LLVM IR (`whole_module`) --> object code, one file each --> `complete`, when all are there
+    first start   Numba --> LLVM IR (`whole_module`) --> object code, one file each --> `complete`
     later starts  object code --> LLVM's linker --> address; Numba isn't imported (see `jit.py`)
 
     file          SHA-256, names of outside functions, 0, object code

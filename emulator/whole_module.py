@@ -1,8 +1,8 @@
 """Compile a callback and everything that it calls as one LLVM module, optimised and translated once.
 
 Numba makes every function ready to be called from Python: it links what the function calls into its module,
-optimises that and generates code for it, so a function that ten others call is compiled in each of them and for
-itself. Only callbacks are ever called here. So while one is compiled, inner functions stay LLVM IR:
+optimises that and generates code for it, so a function that ten others call is compiled eleven times. Only
+callbacks are ever called here. So while one is compiled, inner functions stay LLVM IR:
 
     function --> IR --.
     function --> IR --+--> IR of the callback --> optimised --> object code, by `saved_code`

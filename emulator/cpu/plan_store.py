@@ -15,6 +15,7 @@ from emulator.cpu.features import lacks
 from emulator.cpu.plan import Planner, Section
 from emulator.cpu.plan_segment import Entry
 from emulator.cpu.registers import DS
+from emulator.timing.hooks import on_block
 from emulator.timing.plan import (
     ENTRY_ACCESS,
     FLAG_MASK,
@@ -24,8 +25,7 @@ from emulator.timing.plan import (
     on_section,
     section_entry,
 )
-from emulator.timing.planned import on_fetch, on_page
-from emulator.timing.hooks import on_block
+from emulator.timing.planned import on_fetch
 from emulator.timing.schema import Profile
 from emulator.timing.state import ENTRY, SECTION
 
@@ -62,7 +62,7 @@ class PlanStore:
         s.planned = 1
         s.access_function, s.line_function = on_access.address, on_line.address
         s.section_entry = section_entry.address
-        s.fetch_function, s.page_function = on_fetch.address, on_page.address
+        s.fetch_function = on_fetch.address
         s.block_function = on_block.address
         s.entries, s.sections = int(self._entries.ctypes.data), int(self._sections.ctypes.data)
         s.split_function = engine.callback(self._split)

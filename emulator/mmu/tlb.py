@@ -17,8 +17,6 @@ an entry by its page without a search.
 
 from typing import Any, Final
 
-import numpy as np
-
 from emulator.compiled import Word, compiled, inlined, load_i64, load_u8, store_u8
 from emulator.mmu.walk import RIGHT_BIG, RIGHT_GLOBAL
 

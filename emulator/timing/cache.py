@@ -1,8 +1,9 @@
 """The modelled caches: L1 data, L1 code (or trace cache) and a unified L2, by physical address.
 
 Set-associative with LRU replacement. A set is an array of line numbers in the order of their last use,
-NO_LINE is none: a hit at the front, the usual case, changes nothing. Hits are free: their latency is part of the instruction's cost. A miss pays what the next level adds. Write-backs
-of dirty lines go through write buffers and are not charged (docs/reference/model.md).
+NO_LINE is none: a hit at the front, the usual case, changes nothing. Hits are free: their latency is part
+of the instruction's cost. A miss pays what the next level adds. Write-backs of dirty lines go through write
+buffers and are not charged (docs/reference/model.md).
 
 A trace cache is modelled as a code cache whose line holds as many code bytes as six micro-ops
 take on average; the profile gives that number as an estimate.

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from emulator.compiled import Word, as_pointer, call3, call4, callback, inlined, load_i64, load_u32
+from emulator.compiled import Word, as_pointer, call3, call4, callback, inlined, load_u32
 from emulator.jit import carray, types
-from emulator.timing.access import code_frame, fetch_lines
+from emulator.mmu.tlb import CODE, frame_of, probe, touch
+from emulator.timing.access import fetch_lines
 from emulator.timing.after import block_at
 from emulator.timing.causes import BRANCH
 from emulator.timing.charge import charge, charge_instructions, select_row
@@ -37,12 +38,6 @@ from emulator.timing.state import STATE_POINTER
 
 ALL: Final = 0xFFFFFFFF
 PAGE_BYTES: Final = 4096
-
-
-@callback(types.int64(types.int64, types.int64, STATE_POINTER))
-def on_page(page: Any, unused: Any, state: Any) -> Any:
-    """The frame of a code page that isn't the last one's, or -1."""
-    return code_frame(carray(state, (1,))[0], page)
 
 
 @callback(types.int64(types.int64, types.int64, STATE_POINTER))
@@ -120,17 +115,24 @@ def on_block_planned(engine: Any, address: Any, size: Any, state: Any) -> Any:
     ):
         call4(s.block_function, engine, address, size, s.self)
         return
+    page = address >> 12
+    entry: Word = -1
     frame = s.last_code_frame
-    if address >> 12 != s.last_code_page:
-        frame = call3(s.page_function, address >> 12, 0, s.self)
+    if page != s.last_code_page:
+        entry = probe(s, CODE, page)
+        frame = frame_of(s, entry, page) if entry >= 0 else s.ram_size
     physical = frame << 12 | offset
     index: Word = 0
-    if frame >= 0 and physical < s.ram_size:
+    if physical < s.ram_size:
         index = load_u32(s.block_table + 4 * physical)
     block = block_at(s, index)
     if index == 0 or block.size != size or block.odd or s.watch & block.needs:
         call4(s.block_function, engine, address, size, s.self)
         return
+    if entry >= 0:
+        touch(s, entry)
+        s.last_code_page = page
+        s.last_code_frame = frame
     kind = s.last_branch
     if kind:
         predict(s, kind, address)

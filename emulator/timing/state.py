@@ -42,8 +42,9 @@ SCALARS: Final = (
     "ram", "ram_size", "reverse_map", "table_frames", "code_frames", "write_epochs", "epoch",
     "table_written", "code_written", "rewritten", "saved_reads", "saved_writes",
     # the block that runs
-    "special_frames", "l1d_stride", "block_table", "block_records", "block_extras", "block_stamps", "last_block", "last_address", "last_size",
-    "last_physical", "last_end", "last_branch", "last_rep", "last_cost256",
+    "block_table", "block_records", "block_extras", "block_stamps", "special_frames", "l1d_stride",
+    "last_block", "last_address", "last_size", "last_physical", "last_end", "last_branch", "last_rep",
+    "last_cost256",
     # filters: the youngest page and line need no look-up
     "last_code_page", "last_code_frame", "last_data_page", "last_data_frame",
     "last_data_line", "last_data_writable", "last_data_loaded", "store_line",
@@ -62,7 +63,7 @@ SCALARS: Final = (
     # a page of device registers (register_page.py)
     "register_page", "register_volatile", "register_refresh",
     # compiled functions that aren't merged into their callers (plan.py, planned.py)
-    "access_function", "line_function", "section_entry", "fetch_function", "page_function", "block_function",
+    "access_function", "line_function", "section_entry", "fetch_function", "block_function",
     # the page that was used last, if an access to it needs nothing but the cache (plan.py)
     "quick_page", "quick_base", "quick_write", "page_map", "big_page_map",
     # where this record and its arrays are in memory: set by `StateView`
@@ -169,7 +170,7 @@ _PLACES: Final = (
     ("why_4k_at", "why_4k"), ("why_4m_at", "why_4m"), ("tlb_age_at", "tlb_age"),
     ("l1d_at", "l1d_lines"), ("l1i_at", "l1i_lines"), ("l2_at", "l2_lines"),
 )  # fmt: skip
-"""Scalars that hold the addresses of arrays: compiled code indexes those without checks for negative indices."""
+"""Scalars that hold the addresses of arrays: compiled code indexes those unchecked."""
 
 
 class StateView:

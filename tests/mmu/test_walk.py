@@ -37,6 +37,8 @@ class Small:
         self.view.ram, self.view.ram_size = ctypes.addressof(self.ram), SIZE
         self.view.at_control = ctypes.addressof(self.registers)
         self.view.table_frames, self.view.epoch = ctypes.addressof(self.marks), 1
+        self.special = (ctypes.c_uint8 * FRAMES)()
+        self.view.special_frames = ctypes.addressof(self.special)
         self.state = record(self.view)
 
 
