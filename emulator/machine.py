@@ -133,6 +133,7 @@ class Machine:
         self._exit: int | None = None
         self._reset = False
         self._stop_requested = False
+        self._executing = False  # inside the engine; before it is entered the deadline is set anyway
         self._nmi = False
         self.halted = False
         self._limit = NEVER
@@ -195,7 +196,7 @@ class Machine:
         self.state.deadline = 0
 
     def _deadline_changed(self, _deadline: int | None) -> None:
-        if not self._must_leave():
+        if self._executing and not self._must_leave():
             self._arm()
 
     # -- host to machine
@@ -287,11 +288,16 @@ class Machine:
 
     def _arm(self) -> None:
         """The engine stops at the next event, the limit, or when Python should look up."""
-        deadline = min(self._limit, self.state.cycles + ATTENTION)
+        s = self.state
+        cycles = s.cycles
+        deadline = cycles + ATTENTION
+        if self._limit < deadline:
+            deadline = self._limit
         event = self.events.next_deadline()
-        deadline = deadline if event is None else min(deadline, event)
+        if event is not None and event < deadline:
+            deadline = event
         # an NMI waits for the IRET of the last one, or the end of a stack's shadow: look after each block
-        self.state.deadline = self.state.cycles + 1 if self._nmi else deadline
+        s.deadline = cycles + 1 if self._nmi else deadline
 
     def run(self, *, max_cycles: int | None = None, stop: Callable[[], bool] | None = None) -> Outcome:
         """Run until the guest exits, an error, `max_cycles` of total modelled time, or a request to stop.
@@ -311,12 +317,18 @@ class Machine:
                 self._arm()
                 if self._must_leave():
                     continue
-                reason = Stop.INTERRUPT if self.processor.takes_interrupt() else self.processor.run()
+                if self.processor.takes_interrupt():
+                    reason = Stop.INTERRUPT
+                else:
+                    self._executing = True
+                    reason = self.processor.run()
+                    self._executing = False
                 if reason is Stop.INTERRUPT:
                     self.processor.interrupt(self.devices.acknowledge_interrupt())
                 elif reason is Stop.HALT:
                     self.halted = True
         except GuestError as error:
+            self._executing = False
             if self._exit is not None:  # the rest of the block after the OUT that ended the run
                 return self._exited()
             return Outcome("error", _ERROR_STATUS.get(error.kind, ExitStatus.ERROR), str(error))

@@ -23,10 +23,8 @@ from emulator.cpu.guest_error import GuestError
 from emulator.cpu.quick_delivery import deliver_quickly
 from emulator.cpu.registers import CS, HF_CS32, HF_INHIBIT_IRQ, SS, TF, Registers
 from emulator.timing.after import AFTER_SEGMENT
-from emulator.timing.causes import INTERRUPT
 from emulator.timing.costs import Costs
 from emulator.timing.state import StateView
-from emulator.timing.system_access import charge_cause
 
 TSS_SIZE: Final = 104
 LARGEST_FRAME: Final = 40  # from VM86: GS FS DS ES SS ESP EFLAGS CS EIP and an error code
@@ -65,22 +63,13 @@ class Events:
         restart: int | None = None,
     ) -> None:
         s = self.state
-        s.after = AFTER_SEGMENT
-        s.debug_hits = s.debug_shadow = 0
         if vector == DB:
             self.debug.delivered()
-        s.last_branch = 0
-        s.last_rep = -1
-        s.fault = 0
         kind = "exceptions" if restart is None else "software_interrupts"
         self._count("interrupts" if external else kind)
-        if s.accounting:
-            charge_cause(s.array, INTERRUPT, cost)
-        else:
-            s.cycles += 1  # or faults could go on for ever at the same cycle
         software = restart is not None
         flags = pushed_flags(self.engine.eflags(), vector, software=software, external=external)
-        if not deliver_quickly(s.array, vector, -1 if error is None else error, flags, software):
+        if not deliver_quickly(s.array, vector, -1 if error is None else error, flags, software, cost):
             try:
                 self.delivery.deliver(vector, error, external=external, restart=restart)
             except TripleFault:

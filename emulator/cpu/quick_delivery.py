@@ -10,6 +10,9 @@ from typing import Any, Final
 from emulator.compiled import Word, compiled, for_python, load_i64, load_u32, store_i64, store_u32
 from emulator.jit import types
 from emulator.mmu.walk import control
+from emulator.timing.after import AFTER_SEGMENT
+from emulator.timing.causes import INTERRUPT
+from emulator.timing.charge import charge
 from emulator.timing.system_access import ARRAY, system_read, system_write
 
 CLEARED: Final = 0x100 | 0x4000 | 0x10000 | 0x20000  # TF NT RF VM
@@ -71,10 +74,31 @@ def update_mode(s: Any, code_high: Word, stack_high: Word) -> None:
     store_u32(s.at_hflags, hflags)
 
 
-@for_python(types.boolean(ARRAY, types.int64, types.int64, types.int64, types.boolean))
-def deliver_quickly(state: Any, vector: Word, error: Word, pushed_flags: Word, software: bool) -> Any:
-    """Deliver `vector`; `error` is -1 for none. False: nothing was changed, take the long way."""
+@compiled
+def interrupted(s: Any, cost: Word) -> None:
+    """What every delivery ends or charges, the common one or not."""
+    s.after = AFTER_SEGMENT
+    s.debug_hits = 0
+    s.debug_shadow = 0
+    s.last_branch = 0
+    s.last_rep = -1
+    s.fault = 0
+    if s.accounting:
+        charge(s, INTERRUPT, cost)
+    else:
+        s.cycles += 1  # or faults could go on for ever at the same cycle
+
+
+@for_python(types.boolean(ARRAY, types.int64, types.int64, types.int64, types.boolean, types.int64))
+def deliver_quickly(
+    state: Any, vector: Word, error: Word, pushed_flags: Word, software: bool, cost: Word
+) -> Any:
+    """Deliver `vector`; `error` is -1 for none, `cost` the fixed cycles.
+
+    False: nothing but that was done, take the long way.
+    """
     s = state[0]
+    interrupted(s, cost)
     cpl = load_u32(s.at_hflags) & 3
     if not control(s, 0) & 1 or pushed_flags & VM or vector * 8 + 7 > load_u32(s.at_idt + 16):
         return False

@@ -68,6 +68,9 @@ class EventQueue:
 
     def run_due(self, now: int) -> int:
         """Run every event with a deadline up to `now`, also those scheduled meanwhile; how many ran."""
+        deadline = self.next_deadline()
+        if deadline is None or deadline > now:
+            return 0
         ran = 0
         self._running = True
         try:

@@ -49,6 +49,16 @@ class InterruptControllers:
         """INTR."""
         return self.pic.pending() if self.lapic is None else self.lapic.intr
 
+    def irq0_fall_matters(self) -> bool:
+        """Whether a falling edge of IRQ0 would do more than change the level that the controllers remember.
+
+        It does while a request stands that is not masked, which it would withdraw from the 8259.
+        """
+        master = self.pic.master
+        if master.irr & ~master.imr & 1:
+            return True
+        return self.ioapic is not None and self.ioapic.held(PIN_IRQ0)
+
     def nmi_possible(self) -> bool:
         """Whether some device could cause an NMI, which ends HLT even with interrupts off."""
         if self.lapic is None or self.ioapic is None or not self.lapic.enabled:

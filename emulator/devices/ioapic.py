@@ -39,6 +39,8 @@ class IoApic(PassiveDevice):
 
     def __init__(self, deliver: Deliver, identity: int = 1) -> None:
         """`identity`: the ID that the firmware gave it, which its tables tell."""
+        self.before_write: Callable[[], None] = lambda: None  # of an entry: lines must be up to date
+        self.after_write: Callable[[], None] = lambda: None
         self._deliver = deliver
         self.select = 0
         self.identity = self.arbitration = identity
@@ -51,9 +53,11 @@ class IoApic(PassiveDevice):
         rises = level and not self.lines & bit
         self.lines = self.lines | bit if level else self.lines & ~bit
         entry = self.table[line]
+        if entry & MASKED:
+            return
         if self._held(entry):
             self._request(line)
-        elif rises and not entry & MASKED:
+        elif rises:
             self._message(entry)
 
     def end_of_interrupt(self, vector: int) -> None:
@@ -62,6 +66,10 @@ class IoApic(PassiveDevice):
             if entry & REMOTE_IRR and entry & 0xFF == vector:
                 self.table[line] = entry & ~REMOTE_IRR
                 self._request(line)
+
+    def held(self, line: int) -> bool:
+        """Whether pin `line` is level-triggered."""
+        return self._held(self.table[line])
 
     def sends_nmi(self) -> bool:
         """Whether a pin that is not masked becomes an NMI."""
@@ -95,12 +103,14 @@ class IoApic(PassiveDevice):
             self.identity = self.arbitration = value >> 24 & 0x0F
         line, high = divmod(self.select - IOREDTBL, 2)
         if 0 <= line < PINS:
+            self.before_write()
             writable = ENTRY_BITS & 0xFFFFFFFF << 32 * high
             entry = self.table[line] & ~writable | value << 32 * high & writable
             if not entry & LEVEL:
                 entry &= ~REMOTE_IRR
             self.table[line] = entry
             self._request(line)
+            self.after_write()
 
     def _request(self, line: int) -> None:
         """A level-triggered pin: one message until its EOI."""

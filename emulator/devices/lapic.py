@@ -113,11 +113,12 @@ class Lapic(LapicPage):
     @property
     def extint(self) -> bool:
         """Whether the 8259's INTR, on LINT0, passes to the processor."""
-        return not self.software_enabled or self.lvt.extint()
+        enabled = self.base_msr & reg.BASE_ENABLE and self.registers[reg.SVR >> 4] & reg.SVR_ENABLE
+        return not enabled or self.lvt.extint()
 
     def pending(self) -> bool:
         """Whether it has a vector of its own for the processor."""
-        return self.enabled and self.vectors.pending()
+        return bool(self.base_msr & reg.BASE_ENABLE) and self.vectors.pending()
 
     def external(self) -> bool:
         """Whether the processor shall ask the 8259 for a vector."""

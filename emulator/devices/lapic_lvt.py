@@ -113,6 +113,8 @@ class LocalVectorTable(Stateful):
 
     def _level(self) -> None:
         entry = self._entries[LVT_LINT0]
+        if not entry & LVT_LEVEL:
+            return
         waiting = self.lines & PINS[LVT_LINT0] and not entry & (LVT_MASKED | LVT_REMOTE_IRR)
         if waiting and self._held(LVT_LINT0) and self._accept(entry & 0xFF, True):
             self._entries[LVT_LINT0] |= LVT_REMOTE_IRR

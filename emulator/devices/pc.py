@@ -51,8 +51,8 @@ class PcDevices:
     """Builds the devices onto `bus` and `mmio`; INTR, exit, reset and the event queue are the machine's.
 
     With `apic` there are a local APIC (`lapic`) and an I/O APIC (`ioapic`), in the virtual wire mode that
-    firmware leaves; else these are None. `irq_levels` has a bit for every ISA interrupt line. `on_irq`,
-    when set, also hears every change of one.
+    firmware leaves; else these are None. `irq_levels` has a bit for every ISA interrupt line; the
+    timer's falls late, unless that matters (`Pit8254`). `on_irq`, when set, also hears every change of one.
     """
 
     def __init__(
@@ -85,7 +85,10 @@ class PcDevices:
         self.lapic = Lapic(clock, events, xapic=xapic, bus_hz=bus_hz) if apic else None
         self.interrupts = InterruptControllers(self.pic, self.lapic, on_intr)
         self.ioapic = self.interrupts.ioapic
-        self.pit = Pit8254(clock, events, partial(self.set_irq, IRQ_PIT))
+        self.pit = Pit8254(clock, events, partial(self.set_irq, IRQ_PIT), self.interrupts.irq0_fall_matters)
+        self.pic.before_access, self.pic.after_access = self.pit.catch_up, self.pit.reconsider
+        if self.ioapic is not None:
+            self.ioapic.before_write, self.ioapic.after_write = self.pit.catch_up, self.pit.reconsider
         self.com1 = Uart16550(clock, events, partial(self.set_irq, IRQ_COM1), sink)
         self.rtc = Rtc146818(clock, events, partial(self.set_irq, IRQ_RTC), base_time, ram)
         self.post = sysports.PostCode()

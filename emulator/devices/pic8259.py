@@ -54,13 +54,10 @@ class Pic8259(Stateful):
         bit = 1 << line
         if level == bool(self.lines & bit):
             return
-        if level:
-            self.lines |= bit
-            self.irr |= bit
-        else:
-            self.lines &= ~bit
-            self.irr &= ~bit
-        self._update()
+        self.lines ^= bit
+        if level != bool(self.irr & bit):
+            self.irr ^= bit
+            self._update()
 
     def inta(self) -> int | None:
         """The acknowledge sequence: the IR that is now in service, None if no request stands.
@@ -197,8 +194,10 @@ class Pic8259(Stateful):
     def _highest_in_service(self) -> int | None:
         """What a non-specific EOI ends; in special mask mode a masked IS bit is not cleared by it."""
         isr = self.isr & ~self.imr if self.special_mask else self.isr
+        if not isr & (isr - 1):  # one at most
+            return isr.bit_length() - 1 if isr else None
         order = ((self.lowest + i) & 7 for i in range(1, 9))
-        return next((line for line in order if isr >> line & 1), None)
+        return next(line for line in order if isr >> line & 1)
 
     def _update(self) -> None:
         self._output(self.request() is not None)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from emulator.devices.device import State
-from emulator.devices.pic8259 import Pic8259
+from emulator.devices.pic8259 import ICW1_SELECT, Pic8259
 
 MASTER: Final = 0x20
 SLAVE: Final = 0xA0
@@ -19,6 +19,8 @@ class PicPair:
     PORTS = ((MASTER, 2), (SLAVE, 2), (ELCR, 2))
 
     def __init__(self) -> None:
+        self.before_access: Callable[[], None] = lambda: None  # of the master: lines must be up to date
+        self.after_access: Callable[[], None] = lambda: None  # requests and masks may be different
         self._on_intr: Callable[[bool], None] = lambda level: None
         self.master = Pic8259(lambda level: self._on_intr(level), elcr_mask=0xF8)
         self.slave = Pic8259(lambda level: self.master.set_line(CASCADE, level), elcr_mask=0xDE)
@@ -40,6 +42,11 @@ class PicPair:
 
     def acknowledge(self) -> int:
         """The two INTA cycles: the vector; IR7 of the chip that has no request any more if it is spurious."""
+        vector = self._acknowledge()
+        self.after_access()
+        return vector
+
+    def _acknowledge(self) -> int:
         line = self.master.inta()
         if line is None:
             return self.master.vector(SPURIOUS)
@@ -53,15 +60,26 @@ class PicPair:
     def read(self, port: int, size: int) -> int:
         """IN from 20, 21, A0, A1, 4D0 or 4D1."""
         chip = self._chip(port)
-        return chip.elcr if port >= ELCR else chip.read(port & 1)
+        if port >= ELCR:
+            return chip.elcr
+        if chip is not self.master:
+            return chip.read(port & 1)
+        self.before_access()
+        value = chip.read(port & 1)
+        self.after_access()
+        return value
 
     def write(self, port: int, value: int, size: int) -> None:
         """OUT to 20, 21, A0, A1, 4D0 or 4D1."""
         chip = self._chip(port)
         if port >= ELCR:
             chip.write_elcr(value)
+        elif chip is not self.master or (port == MASTER and not value & ICW1_SELECT):
+            chip.write(port & 1, value)  # OCW2 and OCW3 look at neither a line nor IMR
         else:
+            self.before_access()
             chip.write(port & 1, value)
+            self.after_access()
 
     def cycles_to_event(self, now: int) -> int | None:
         """Never: it only answers."""

@@ -1,5 +1,15 @@
-"""The interval timer: an 8254, and port 0x61 which gates and reads its counter 2."""
+"""The interval timer: an 8254, and port 0x61 which gates and reads its counter 2.
 
+OUT of counter 0 in mode 3, when the handler of IRQ0 is quick:
+
+    IRQ0              nobody is told              IRQ0
+     +---------------------+                       +----
+     |   ^ INTA            |                       |
+    -+   from here on      +-----------------------+
+         `late`: the rise is the next event; if somebody looks, `catch_up` lets OUT fall when it is time
+"""
+
+from collections.abc import Callable
 from typing import Final
 
 from emulator.devices.clock import Clock
@@ -26,13 +36,24 @@ REFRESH_TICKS: Final = 18  # a DRAM refresh request every 15.09 us toggles REFRE
 class Pit8254:
     """Counters 0 to 2 at ports 40 to 42, the control word at 43, system control port B at 61.
 
-    OUT of counter 0 is IRQ0; its edges come through the event queue. The other counters are
-    brought up to date when somebody looks. GATE of 0 and 1 is tied high, GATE of 2 is bit 0 of port 61.
+    OUT of counter 0 is IRQ0. Its edges are events, save a fall that does not matter: when the request
+    has been acknowledged or is masked, it would only cost a stop of the engine for every tick.
+    The other counters are brought up to date when somebody looks. GATE of 0 and 1 is tied high, GATE of
+    2 is bit 0 of port 61.
     """
 
     PORTS = ((BASE, 4), (PORT_B, 1))
 
-    def __init__(self, clock: Clock, events: EventQueue, set_irq: IrqLine) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        events: EventQueue,
+        set_irq: IrqLine,
+        fall_matters: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`fall_matters`: whether, as things stand, a falling edge of IRQ0 would have a consequence."""
+        self._fall_matters = fall_matters
+        self.late = False  # the next event is a rise, and a fall comes before it
         self._rate = clock.rate(HZ)
         self._events = events
         self._edge = events.handle("pit.out0", self._run)
@@ -83,13 +104,29 @@ class Pit8254:
 
     def state(self) -> State:
         """The counters and port B."""
-        return {"channels": [channel.state() for channel in self.channels], "port_b": self.port_b}
+        self.catch_up()
+        channels = [channel.state() for channel in self.channels]
+        return {"channels": channels, "port_b": self.port_b, "late": self.late}
 
     def restore(self, state: State) -> None:
         """Put them back; the event queue is restored by its owner."""
         for channel, saved in zip(self.channels, state["channels"], strict=True):
             channel.restore(saved)
-        self.port_b = state["port_b"]
+        self.port_b, self.late = state["port_b"], state["late"]
+
+    # --- the fall that nobody waits for
+
+    def catch_up(self) -> None:
+        """Before somebody looks at the level of IRQ0: let it fall if it has. A rise comes by its event."""
+        if self.late:
+            counter = self.channels[0]
+            counter.advance(min(self._rate.now(), counter.tick + (counter.ticks_to_rise() or 1) - 1))
+            self.late = counter.out
+
+    def reconsider(self) -> None:
+        """After what may have changed `fall_matters()`."""
+        if self.channels[0].out and self.late == (matters := self._fall_matters()):
+            self._arm_for(matters)
 
     def _at(self, number: int, tick: int) -> PitChannel:
         channel = self.channels[number]
@@ -110,8 +147,14 @@ class Pit8254:
         self._arm()
 
     def _arm(self) -> None:
+        self._arm_for(self._fall_matters())
+
+    def _arm_for(self, fall_matters: bool) -> None:
         channel = self.channels[0]
-        ticks = channel.ticks_to_event()
+        ticks = None if fall_matters else channel.ticks_to_rise()
+        self.late = ticks is not None
+        if ticks is None:
+            ticks = channel.ticks_to_event()
         if ticks is None:
             self._events.cancel(self._edge)
         else:

@@ -77,6 +77,18 @@ class PitChannel(Stateful):
             return self.ce or self._modulus()
         return None
 
+    def ticks_to_rise(self) -> int | None:
+        """CLK pulses from `tick` through a fall of OUT, which comes first, to the rise after it.
+
+        None if OUT is low, doesn't fall next, or doesn't rise by itself after it.
+        """
+        if self.mode not in (2, 3) or not self.out or self.load or self._stopped() or self.period == 1:
+            return None
+        if self.mode == 2:  # the pulse is one CLK long
+            return max(self.ce - 1, 1) + 1
+        low = (self._decode(self.cr) or self._modulus()) // 2  # the fall loads CR, which may be new
+        return (self.ce - self._last()) // 2 + 1 + low if low else None
+
     def advance(self, tick: int) -> None:
         """Run up to CLK pulse `tick`."""
         while self.tick < tick:
