@@ -104,7 +104,7 @@ def _entry(signature: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     record, *others = signature.args
     names = [f"a{number}" for number in range(len(others))]
     values = [f"{a} != 0" if kind == types.boolean else a for a, kind in zip(names, others, strict=True)]
-    call = f"function(carray(as_pointer(address), (1,), dtype), {', '.join(values)})"
+    call = f"function({', '.join(['carray(as_pointer(address), (1,), dtype)', *values])})"
     result = f"{call}; return 0" if signature.return_type == types.void else f"return np.int64({call})"
     scope: dict[str, Any] = {
         "function": compiled(function),

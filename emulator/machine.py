@@ -37,7 +37,7 @@ from emulator.timing.ledger import Ledger
 from emulator.timing.schema import Profile
 from emulator.timing.setup import GeometryError, configure
 from emulator.timing.state import SCALARS, StateView
-from emulator.timing.system_access import charge_cause, forget
+from emulator.timing.system_access import charge_cause, forget, settle_ledger
 from emulator.timing.tsc import TLB_CAUSES
 from loader.image import Image
 
@@ -256,6 +256,7 @@ class Machine:
     def ledger(self) -> Ledger:
         """Where the cycles went: a copy, whose sum is `cycles`."""
         used = len(self.symbols.names)
+        settle_ledger(self.state.array)
         return Ledger(self._arrays.ledger[:used].copy(), self.symbols.names)
 
     def statistics(self) -> dict[str, int]:

@@ -134,6 +134,7 @@ def evict(s: Any, side: Word, entry: Word) -> None:
         s.evict_flushes += 1
         s.last_code_page = -1
         s.last_data_page = -1
+        s.quick_page = -1
 
 
 @compiled

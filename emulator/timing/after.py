@@ -34,6 +34,7 @@ def forget_filters(s: Any) -> None:
     """The youngest page and line must be looked up again."""
     s.last_code_page = -1
     s.last_data_page = -1
+    s.quick_page = -1
     s.last_data_line = -1
 
 

@@ -53,6 +53,9 @@ PERMIT_READ: Final = 1
 PERMIT_WRITE: Final = 2
 PERMIT_EXECUTE: Final = 4
 
+FIRST_GROWTH: Final = 1024  # fills
+LAST_GROWTH: Final = 1 << 16
+
 FAULT_PAGE: Final = 1
 FAULT_UNMAPPED_FETCH: Final = 2
 
@@ -86,6 +89,7 @@ def refuse(s: Any, side: Word, page: Word, kind: Word, error: Word) -> Any:
             drop(s, side, entry, WHY_CAPACITY)
             if side == DATA:
                 s.last_data_page = -1
+                s.quick_page = -1
                 s.last_data_line = -1
             else:
                 s.last_code_page = -1
@@ -140,12 +144,28 @@ def grant_data(s: Any, page: Word, frame: Word, writable: bool, user: bool) -> W
     return permissions
 
 
+@compiled
+def grow_soft_tlb(s: Any) -> None:
+    """Flush the soft TLB for its own good: Unicorn doubles its 256 entries only when it is emptied.
+
+    A guest that seldom flushes would have a fill at most accesses to more pages than that.
+    """
+    if s.growth:  # not at the first fill
+        flush_soft_tlb(s)
+        s.growth_flushes += 1
+    s.growth = min(max(2 * s.growth, FIRST_GROWTH), LAST_GROWTH)
+    s.fills_left = s.growth
+
+
 @callback(types.boolean(types.int64, types.int64, types.int32, FILL_POINTER, STATE_POINTER))
 def on_fill(engine: Any, address: Any, kind: Any, result: Any, state: Any) -> Any:
     """UC_HOOK_TLB_FILL: translate the page of `address` for `kind`, or record a page fault."""
     s = carray(state, (1,))[0]
     out = carray(result, (1,))[0]
     s.fills += 1
+    s.fills_left -= 1
+    if s.fills_left < 0:
+        grow_soft_tlb(s)
     if kind == FETCH and s.after and not s.rewritten and s.resume < 0:
         after_effect(s)
         s.after = AFTER_SEGMENT  # the fetch belongs to the next block: MOV CR3 and INVLPG come first

@@ -78,7 +78,6 @@ STOPPED: Final = 1  # nothing behind is accessed
 SPLIT: Final = 2  # the rest needs a section of its own, which begins at the instruction `split_at`
 
 ALL: Final = 0xFFFFFFFF
-PAGE_BYTES: Final = 4096
 WRITTEN: Final = RIGHT_WRITE | RIGHT_DIRTY
 STORES: Final = 64
 HF_SS32: Final = 0x20
@@ -209,14 +208,11 @@ def quick(s: Any, linear: Word, size: Word, write: Word, user: bool) -> Any:
     A line at the front of its set is the youngest already.
     """
     page = linear >> 12
-    offset = linear & 0xFFF
-    if offset + size > PAGE_BYTES:
-        return False
-    if (page != s.quick_page or page != s.last_data_page) and not select_page(s, page, user):
+    if page != s.quick_page and not select_page(s, page, user):
         return False
     if write and not s.quick_write:
         return False
-    physical = s.quick_base | offset
+    physical = s.quick_base | (linear & 0xFFF)
     line = physical >> s.l1d_shift
     if (physical + size - 1) >> s.l1d_shift != line:
         return False
@@ -324,6 +320,7 @@ def descriptor(s: Any, selector: Word, flags: Word) -> Word:
             return REFUSED
         result |= one
     s.last_data_page = -1  # the ring may have no right to it
+    s.quick_page = -1
     return result
 
 
@@ -518,6 +515,7 @@ def enter_ring(s: Any, ring: Word) -> None:
     if ring != s.planned_ring:
         s.planned_ring = ring
         s.last_data_page = -1
+        s.quick_page = -1
 
 
 @compiled

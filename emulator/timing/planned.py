@@ -108,7 +108,7 @@ def on_block_planned(engine: Any, address: Any, size: Any, state: Any) -> Any:
     size = np.int64(size)
     offset = address & 0xFFF
     if (
-        s.after | s.rewritten | s.table_written | s.interrupt_pending | s.checks | (s.section_next + 1)
+        s.after | s.rewritten | s.table_written | s.interrupt_pending | (s.section_next + 1)
         or s.cycles >= s.deadline
         or s.last_rep == address
         or offset + size > PAGE_BYTES

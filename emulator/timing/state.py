@@ -28,7 +28,7 @@ SCALARS: Final = (
     # time
     "cycles", "deadline", "fraction256", "instructions", "blocks", "reads", "writes", "tick",
     # the ledger: `row` is the index of (symbol, ring, cause 0)
-    "row", "ledger", "symbols",
+    "row", "ledger", "symbols", "pending",
     # the engine: addresses of its register file, functions and private flags
     "engine", "at_registers", "at_eip", "at_eflags", "at_hflags", "at_segments", "at_control", "at_gdt",
     "at_ldt", "at_tr", "at_idt", "at_old_exception", "at_is_int", "at_skip_sync", "stop_function",
@@ -37,7 +37,7 @@ SCALARS: Final = (
     "decode_function", "unretire_function", "implicit_function",
     "verify_function", "verify_every", "verify_left",
     # requests between callbacks and the run loop
-    "stop", "interrupt_pending", "after", "accounting",
+    "stop", "interrupt_pending", "after", "accounting", "fills_left", "growth",
     "fault", "fault_error", "fault_kind",
     # memory
     "ram", "ram_size", "reverse_map", "table_frames", "code_frames", "write_epochs", "epoch",
@@ -81,8 +81,8 @@ SCALARS: Final = (
     "l1d_misses", "l1i_misses", "l2_data_misses", "l2_fetch_misses", "branches", "mispredictions",
     "cr3_writes", "invlpg_count", "flushes_all", "accessed_set", "dirty_set", "sysenters",
     # the host side: not guest statistics (see unicorn facts: soft TLB size depends on host time)
-    "fills", "alias_flushes", "write_execute_flushes", "table_flushes", "evict_flushes", "unmapped_model",
-    "outside_ram", "opaque_accesses", "unplanned", "section_splits",
+    "fills", "growth_flushes", "alias_flushes", "write_execute_flushes", "table_flushes", "evict_flushes",
+    "unmapped_model", "outside_ram", "opaque_accesses", "unplanned", "section_splits",
     # RDTSC log
     "tsc_offset", "tsc_log", "tsc_count", "tsc_capacity",
 )

@@ -15,7 +15,7 @@ from emulator.mmu.tlb import CODE, DATA
 from emulator.mmu.walk import CR0_PG, control, permitted, set_accessed, table_frame
 from emulator.timing.access import access, flush_soft_tlb
 from emulator.timing.after import AFTER_FAR, AFTER_SEGMENT, after_effect, forget_filters
-from emulator.timing.charge import charge, charge_instructions
+from emulator.timing.charge import charge, charge_instructions, settle
 from emulator.timing.fill import ERROR_PRESENT, ERROR_USER, ERROR_WRITE, translation
 from emulator.timing.state import STATE
 
@@ -37,6 +37,7 @@ def system_translate(s: Any, linear: Word, write: bool, user: bool) -> Word:
         physical = access(s, linear, write)
         s.last_data_line = -1  # the next access of the guest is by another page,
         s.last_data_page = -1  # to which its ring may have fewer rights
+        s.quick_page = -1
         return physical
     if control(s, 0) & CR0_PG:
         set_accessed(s, page, write)
@@ -150,3 +151,9 @@ def code_address(state: Any, linear: Word) -> Any:
     if found < 0:
         return -1
     return (found & 0xFFFFF) << 12 | (linear & 0xFFF)
+
+
+@for_python(types.void(ARRAY))
+def settle_ledger(state: Any) -> None:
+    """Enter what is pending, before the ledger is read."""
+    settle(state[0])

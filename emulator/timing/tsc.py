@@ -14,7 +14,7 @@ from emulator.compiled import Word, as_pointer, callback, compiled, load_i64, lo
 from emulator.jit import carray, types
 from emulator.timing.after import block_at
 from emulator.timing.causes import CAUSES, COUNT, DTLB_COLD, L1D_MISS
-from emulator.timing.charge import charge, charge_instructions
+from emulator.timing.charge import charge, charge_instructions, settle
 from emulator.timing.state import EXTRA, STAMP, STATE_POINTER
 
 TLB_CAUSES: Final = CAUSES[DTLB_COLD:L1D_MISS]
@@ -27,6 +27,7 @@ AT_CODE_BASE = 24 + 8  # the base of CS among the segments
 @compiled
 def snapshot(s: Any, now: Word) -> None:
     """Append the ledger's sums by cause and the counts of misses to the log."""
+    settle(s)
     rows = s.symbols * 4
     ledger = carray(as_pointer(s.ledger), (1 << 20, COUNT), dtype=np.int64)
     log = carray(as_pointer(s.tsc_log + s.tsc_count * 8 * WORDS), (WORDS,), dtype=np.int64)

@@ -39,7 +39,7 @@ def counts(machine: Machine) -> dict[str, int]:
     registers = machine.processor.registers
     found |= {f"register {n}": registers.general(n) for n in range(8)}
     found["eip"] = registers.eip
-    causes = machine._arrays.ledger[: len(machine.symbols.names)].sum(axis=(0, 1))
+    causes = machine.ledger.counts.sum(axis=(0, 1))
     return found | {f"cause {n}": int(cycles) for n, cycles in enumerate(causes)}
 
 
