@@ -32,7 +32,9 @@ def callback_ir(signature: Any, function: Callable[..., Any]) -> tuple[str, str]
         made = cfunc(signature)(function)
         library = made._library
         # Numba keeps the C function apart from the function itself: a call and a frame more at each entry
-        merged = re.sub(r"(?m)^(attributes #\d+ = \{) noinline \}", r"\1 alwaysinline }", str(library._final_module))
+        merged = re.sub(
+            r"(?m)^(attributes #\d+ = \{) noinline \}", r"\1 alwaysinline }", str(library._final_module)
+        )
         library._final_module = llvm.parse_assembly(merged)
         optimise(library)
         return made.inspect_llvm(), made.native_name

@@ -15,6 +15,7 @@ from emulator.cpu.engine import Engine
 from emulator.cpu.registers import HF_CS32
 from emulator.cpu.symbols import SymbolTable
 from emulator.timing.costs import Costs
+from emulator.timing.modes import NEEDS_SLOW
 from emulator.timing.state import BLOCK, EXTRA, STAMP
 from emulator.timing.system_access import charge_cause, charge_cost256, code_address
 
@@ -92,6 +93,9 @@ class BlockStore:
         index = self._index.get(key)
         if index is None:
             index = self._index[key] = self._add(block, code, bits, symbol)
+            self._records[index]["physical"] = physical
+            if (physical & (PAGE - 1)) + size > PAGE:
+                self._records[index]["needs"] |= NEEDS_SLOW
         self._records[index]["alternative"] = 0
         return index
 
@@ -116,7 +120,8 @@ class BlockStore:
         record["base"], record["index"], record["scale"] = base, scaled, scale
         record["displacement"], record["segment"] = displacement, segment
         record["needs"], record["plan"], record["far_selector"] = block.needs, -1, block.far_selector
-        record["odd"] = bool(block.extras) or block.rep_offset >= 0
+        if block.extras or block.after or block.rep_offset >= 0:
+            record["needs"] |= NEEDS_SLOW
         self.plan(record, code, bits)
         return index
 
@@ -167,7 +172,9 @@ class BlockStore:
         s = self.engine.state
         s.after = 0
         s.last_branch = 0
-        s.last_rep = s.section_next = s.resume = -1
+        repeats = s.last_rep
+        s.last_rep = s.section_next = 0
+        s.resume = -1
         offset = (linear_eip - s.last_address) & 0xFFFFFFFF
         cut = self._cuts.get((s.last_block, offset))
         if cut is None:
@@ -179,8 +186,9 @@ class BlockStore:
             s.cycles -= count
             s.instructions -= count
             return
-        charge_cost256(s.array, kept256 - s.last_cost256)
-        if s.last_cost256 != whole256:
+        charged = s.last_cost256 if repeats else whole256
+        charge_cost256(s.array, kept256 - charged)
+        if charged != whole256:
             return  # a REP iteration: only its element was charged
         for cause, cycles in extras:
             charge_cause(s.array, cause, -cycles)

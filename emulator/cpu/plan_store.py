@@ -16,6 +16,7 @@ from emulator.cpu.plan import Planner, Section
 from emulator.cpu.plan_segment import Entry
 from emulator.cpu.registers import DS
 from emulator.timing.hooks import on_block
+from emulator.timing.modes import NEEDS_SLOW
 from emulator.timing.plan import (
     ENTRY_ACCESS,
     FLAG_MASK,
@@ -81,7 +82,8 @@ class PlanStore:
             place = self._places[key] = self._add(sections)
         record["section"], record["sections"] = place
         record["steps"], record["hooked"] = -1, -1
-        record["odd"] = record["odd"] & 1 | (2 if place[1] > 1 else 0)
+        if place[1] > 1:
+            record["needs"] |= NEEDS_SLOW
         section = self._sections[place[0]]
         record["entry"] = section["first"]
         record["entries"] = (section["count"] if self._straight[place[0]] else -1) if place[1] else 0
@@ -159,17 +161,17 @@ class PlanStore:
         offset = self.blocks.decoded(index).starts[start]
         if offset == here:  # it can't be helped
             s.opaque_accesses += 1
-            s.section_next = number + 1 if number + 1 < int(record["sections"]) else -1
+            s.section_next = number + 1 if number + 1 < int(record["sections"]) else 0
             return 0
         self._starts[key] = starts | {start}
         self._places.pop(key, None)
         self.plan(record, *key)
         record["hooked"] = s.last_address
         offsets = self._offsets(index)
-        s.section_next = offsets.index(offset) if offset in offsets else -1
-        if s.section_next < 0:
+        s.section_next = offsets.index(offset) if offset in offsets else 0
+        if not s.section_next:
             return 0
         self._install(index, s.last_address)
         s.resume = (s.last_address + here) & 0xFFFFFFFF
-        self._again(s.resume, s.last_address, s.last_size)
+        self._again(s.resume, s.last_address, int(record["size"]))
         return 0

@@ -81,7 +81,7 @@ def interrupted(s: Any, cost: Word) -> None:
     s.debug_hits = 0
     s.debug_shadow = 0
     s.last_branch = 0
-    s.last_rep = -1
+    s.last_rep = 0
     s.fault = 0
     if s.accounting:
         charge(s, INTERRUPT, cost)

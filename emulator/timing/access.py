@@ -10,7 +10,7 @@ Both ways of feeding the model end here: memory hooks (reference mode) and, late
 
 from typing import Any
 
-from emulator.compiled import Word, call_ctl, compiled, load_u32
+from emulator.compiled import Word, call_ctl, compiled, inlined, load_u32
 from emulator.mmu.tlb import (
     CODE,
     DATA,
@@ -180,12 +180,22 @@ def access(s: Any, linear: Word, write: bool) -> Word:
     return physical
 
 
+@inlined
+def use_code_page(s: Any, page: Word, frame: Word) -> None:
+    """Remember the page that was fetched from, and where its blocks are in the block table."""
+    s.last_code_page = page
+    s.last_code_frame = frame
+    if frame << 12 < s.ram_size:
+        s.code_table = s.block_table + (frame << 14)
+    else:
+        s.usual_hflags = -1  # there are no blocks
+
+
 @compiled
 def code_frame(s: Any, page: Word) -> Word:
     """Look `page` up for a fetch, walking if need be; leaves the filter set. The frame, or -1."""
     if not control(s, 0) & CR0_PG:
-        s.last_code_page = page
-        s.last_code_frame = page
+        use_code_page(s, page, page)
         return page
     entry = probe(s, CODE, page)
     if entry < 0:
@@ -195,8 +205,7 @@ def code_frame(s: Any, page: Word) -> Word:
             return -1
     else:
         touch(s, entry)
-    s.last_code_page = page
-    s.last_code_frame = frame_of(s, entry, page)
+    use_code_page(s, page, frame_of(s, entry, page))
     return s.last_code_frame
 
 

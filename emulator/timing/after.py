@@ -44,6 +44,19 @@ def block_at(s: Any, index: Word) -> Any:
     return carray(as_pointer(s.block_records + BLOCK_BYTES * index), (1,), dtype=BLOCK)[0]
 
 
+@inlined
+def end_of_last(s: Any) -> Word:
+    """Linear address behind the last block."""
+    return (s.last_address + np.int64(block_at(s, s.last_block).size)) & 0xFFFFFFFF
+
+
+@inlined
+def in_last_block(s: Any, first: Word, last: Word) -> Any:
+    """Are some of these physical addresses in the running block?"""
+    block = block_at(s, s.last_block)
+    return first < block.physical + np.int64(block.size) and last >= block.physical
+
+
 @compiled
 def invlpg_operand(s: Any) -> Word:
     """Linear address of the INVLPG that ended the last block: the registers still hold its operand."""

@@ -31,12 +31,13 @@ from emulator.jit import carray, from_dtype, types
 from emulator.mmu.tlb import CODE
 from emulator.mmu.walk import table_frame
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
-from emulator.timing.after import after_effect, block_at
-from emulator.timing.causes import BRANCH, DEVICE
+from emulator.timing.after import after_effect, block_at, end_of_last, in_last_block
+from emulator.timing.causes import BRANCH, COUNT, DEVICE
 from emulator.timing.charge import charge, charge_instructions, select_row
 from emulator.timing.crossing import crossing
 from emulator.timing.fill import translation
-from emulator.timing.modes import enter_block, evaluate
+from emulator.timing.modes import NEEDS, enter_block, evaluate
+from emulator.timing.plan import HF_ADDSEG, HF_SS32, enter_ring
 from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT, STOP_RESUME
 
 BRANCH_NONE = 0
@@ -87,7 +88,7 @@ def resolve_branch(s: Any, address: Word) -> None:
     wrong = False
     if kind == BRANCH_CONDITIONAL:
         block = block_at(s, s.last_block)
-        taken = address != s.last_end
+        taken = address != end_of_last(s)
         counter = block.counter
         if taken:
             wrong = counter < 2
@@ -105,7 +106,7 @@ def resolve_branch(s: Any, address: Word) -> None:
         wrong = block.target != address
         block.target = address
     if kind == BRANCH_CALL or kind == BRANCH_CALL_INDIRECT:  # noqa: SIM109
-        s.return_stack[s.return_top] = s.last_end
+        s.return_stack[s.return_top] = end_of_last(s)
         s.return_top = s.return_top + 1 if s.return_top + 1 < s.return_depth else 0
     if wrong:
         s.mispredictions += 1
@@ -148,7 +149,7 @@ def resume_rewritten(s: Any, address: Word) -> Any:
     """
     if s.rewritten == REWRITTEN:
         s.rewritten = 0
-        if s.last_address <= address < s.last_address + s.last_size:
+        if s.last_address <= address < s.last_address + np.int64(block_at(s, s.last_block).size):
             call3(s.unretire_function, address, 0, 0)
             s.rewritten = STORING
             s.saved_reads = s.reads
@@ -177,7 +178,7 @@ def repeats(s: Any, address: Word) -> Any:
         or s.interrupt_pending
         or s.last_code_page != address >> 12
         or block.fetched != s.l1i_version
-        or s.section_next >= 0
+        or s.section_next
         or s.last_branch
     ):
         return False
@@ -198,9 +199,21 @@ def left_over(s: Any, address: Word) -> Any:
     if s.resume == address:
         s.resume = -1
         return True
-    s.section_next = -1
+    s.section_next = 0
     s.unplanned += 1
     return False
+
+
+@compiled
+def note_mode(s: Any) -> None:
+    """What planned.py needs to know of the mode: usual is 32-bit code whose DS, ES and SS have base 0."""
+    hflags = load_u32(s.at_hflags)
+    if hflags != s.usual_hflags:
+        ring = hflags & 3
+        enter_ring(s, ring)
+        s.ring_row = ring * COUNT
+        s.user = 1 if ring == 3 else 0
+        s.usual_hflags = hflags if hflags & (HF_SS32 | HF_ADDSEG) == HF_SS32 else -1
 
 
 @callback(types.void(types.int64, types.int64, types.uint32, STATE_POINTER))
@@ -209,9 +222,9 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     s = carray(state, (1,))[0]
     address = address & 0xFFFFFFFF
     size = np.int64(size)
-    if s.last_rep == address and repeats(s, address):
+    if s.last_rep == address + 1 and repeats(s, address):
         return
-    if s.section_next >= 0 and left_over(s, address):
+    if s.section_next and left_over(s, address):
         return
     if s.rewritten and resume_rewritten(s, address):
         return
@@ -240,7 +253,7 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     if index <= 0:
         return
     block = block_at(s, index)
-    if s.watch & block.needs and enter_block(s, block, index):
+    if s.watch & block.needs & NEEDS and enter_block(s, block, index):
         return
     if block.sections > 1 and block.hooked != address and call3(s.section_function, index, address, size):
         return
@@ -248,7 +261,7 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
         resolve_branch(s, address)
     select_row(s, np.int64(block.symbol), load_u32(s.at_hflags) & 3)
     cost: Word = np.int64(block.cost256)
-    if block.rep_offset == 0 and s.last_rep == address:
+    if block.rep_offset == 0 and s.last_rep == address + 1:
         # a further iteration of REP comes as a block of its own; the last one finds ECX = 0
         cost = np.int64(block.rep_next256) if load_u32(s.at_registers + 8) else 0
     else:
@@ -263,11 +276,8 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
         store_u8(s.at_skip_sync, 0 if block.sync else 1)
     s.last_block = index
     s.last_address = address
-    s.last_size = size
-    s.last_physical = physical
     s.last_branch = block.branch
-    s.last_end = (address + size) & 0xFFFFFFFF
-    s.last_rep = address + block.rep_offset if block.rep_offset >= 0 else -1
+    s.last_rep = address + block.rep_offset + 1 if block.rep_offset >= 0 else 0
     in_page = 4096 - (address & 0xFFF)
     if size <= in_page:
         if block.fetched != s.l1i_version:
@@ -278,6 +288,8 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
         frame = code_frame(s, ((address + in_page) & 0xFFFFFFFF) >> 12)
         if frame >= 0:
             fetch_lines(s, frame << 12, (frame << 12) + size - in_page - 1)
+    if s.planned:
+        note_mode(s)
     if block.sections and not s.checks and s.rewritten != STORING:
         call3(s.section_entry, index, 0, s.self)
 
@@ -334,7 +346,7 @@ def on_memory(engine: Any, kind: Any, physical: Any, size: Any, value: Any, stat
         s.last_data_line = line
     if load_u8(s.code_frames + frame):
         s.last_data_writable = 0  # every store to it must come here
-        if write and not s.rewritten and physical < s.last_physical + s.last_size and last >= s.last_physical:
+        if write and not s.rewritten and in_last_block(s, physical, last):
             s.rewritten = REWRITTEN
     if table_frame(s, frame):
         s.last_data_line = -1  # a write to this line must come here, even after a read of it

@@ -18,6 +18,8 @@ CHECK_DEBUG: Final = 4
 CHECK_NESTED: Final = 8
 
 NEEDS_PROTECTED: Final = 64
+NEEDS: Final = 255
+NEEDS_SLOW: Final = 256  # a block that planned.py leaves to hooks.on_block; always watched
 NEEDS_CHECKED: Final = 128  # every block's, to meet `watch` while checking is on
 HF_CHECKED: Final = 1 << 28
 HF_INHIBIT: Final = 8
@@ -87,7 +89,7 @@ def evaluate(s: Any) -> Any:
 def set_checks(s: Any, wanted: Word) -> Any:
     """Check for `wanted` from the next block on; True if the engine must stop first."""
     s.checks = wanted
-    s.watch = (s.watch & 0x7F) | (NEEDS_CHECKED if wanted else 0)
+    s.watch = (s.watch & 0x7F) | NEEDS_SLOW | (NEEDS_CHECKED if wanted else 0)
     hflags = load_u32(s.at_hflags)
     if (hflags & HF_CHECKED != 0) == (wanted != 0):
         return False

@@ -9,7 +9,7 @@ from emulator.jit import carray, types
 from emulator.mmu.walk import CR0_PG, control, walk
 from emulator.timing.after import after_effect, block_at
 from emulator.timing.hooks import find_block, must_stop
-from emulator.timing.modes import enter_block, evaluate
+from emulator.timing.modes import NEEDS, enter_block, evaluate
 from emulator.timing.state import STATE_POINTER
 
 
@@ -40,7 +40,7 @@ def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
     if index <= 0:
         return
     block = block_at(s, index)
-    if s.watch & block.needs and enter_block(s, block, index):
+    if s.watch & block.needs & NEEDS and enter_block(s, block, index):
         return
     s.after = block.after
     s.blocks += 1
@@ -48,5 +48,3 @@ def on_block_plain(engine: Any, address: Any, size: Any, state: Any) -> Any:
     s.cycles += block.count
     s.last_block = index
     s.last_address = address
-    s.last_size = np.int64(size)
-    s.last_physical = physical

@@ -29,7 +29,7 @@ from emulator.jit import carray, types
 from emulator.mmu.tlb import AGE_SHIFT, DATA, PRESENT
 from emulator.mmu.walk import RIGHT_DIRTY, RIGHT_USER, RIGHT_WRITE, control, permitted, table_frame
 from emulator.timing.access import access
-from emulator.timing.after import block_at
+from emulator.timing.after import block_at, in_last_block
 from emulator.timing.cache import data_access
 from emulator.timing.causes import DEVICE
 from emulator.timing.charge import charge
@@ -100,12 +100,7 @@ def look_at_frame(s: Any, physical: Word, size: Word, write: bool) -> Word:
     frame = physical >> 12
     if load_u8(s.code_frames + frame):
         s.last_data_writable = 0  # every store to it must come here
-        if (
-            write
-            and not s.rewritten
-            and physical < s.last_physical + s.last_size
-            and physical + size > s.last_physical
-        ):
+        if write and not s.rewritten and in_last_block(s, physical, physical + size - 1):
             s.rewritten = 1
             return REFUSED  # the engine begins again with this store
     if table_frame(s, frame):
@@ -532,7 +527,7 @@ def evaluate_section(s: Any, number: Word) -> Word:
 @compiled
 def go_on(s: Any, block: Any, index: Word, number: Word, result: Word) -> None:
     """What is left of the block behind section `number` waits in `section_next`."""
-    s.section_next = -1
+    s.section_next = 0
     if result == DONE:
         if number + 1 < np.int64(block.sections):
             s.section_next = number + 1
@@ -565,7 +560,7 @@ def on_section(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_CODE where a section begins."""
     s = carray(state, (1,))[0]
     number = s.section_next
-    if number < 0:
+    if number == 0:
         return
     section = np.int64(block_at(s, s.last_block).section) + number
     if (address - s.last_address) & ALL == np.int64(section_at(s, section).offset):

@@ -12,10 +12,10 @@ import numpy as np
 from emulator.compiled import Word, as_pointer, call3, call4, callback, inlined, load_u32
 from emulator.jit import carray, types
 from emulator.mmu.tlb import CODE, frame_of, probe, touch
-from emulator.timing.access import fetch_lines
-from emulator.timing.after import block_at
-from emulator.timing.causes import BRANCH
-from emulator.timing.charge import charge, charge_instructions, select_row
+from emulator.timing.access import fetch_lines, use_code_page
+from emulator.timing.after import block_at, end_of_last
+from emulator.timing.causes import BRANCH, COUNT
+from emulator.timing.charge import charge, charge_instructions, settle
 from emulator.timing.hooks import (
     BRANCH_CALL,
     BRANCH_CALL_INDIRECT,
@@ -26,10 +26,7 @@ from emulator.timing.hooks import (
 from emulator.timing.plan import (
     DOUBTFUL,
     FLAG_WRITE,
-    HF_ADDSEG,
-    HF_SS32,
     PASSED,
-    enter_ring,
     entry_at,
     quick,
     value_of,
@@ -37,7 +34,6 @@ from emulator.timing.plan import (
 from emulator.timing.state import STATE_POINTER
 
 ALL: Final = 0xFFFFFFFF
-PAGE_BYTES: Final = 4096
 
 
 @callback(types.int64(types.int64, types.int64, STATE_POINTER))
@@ -58,7 +54,7 @@ def predict(s: Any, kind: Word, address: Word) -> None:
     wrong = False
     if kind == BRANCH_CONDITIONAL:
         block = block_at(s, s.last_block)
-        taken = address != s.last_end
+        taken = address != end_of_last(s)
         counter = np.int64(block.counter)
         wrong = (counter >= 2) != taken
         block.counter = min(counter + 1, 3) if taken else max(counter - 1, 0)
@@ -72,7 +68,7 @@ def predict(s: Any, kind: Word, address: Word) -> None:
         block.target = address
     if kind == BRANCH_CALL or kind == BRANCH_CALL_INDIRECT:  # noqa: SIM109
         top = s.return_top
-        s.return_stack[np.uint64(top)] = s.last_end
+        s.return_stack[np.uint64(top)] = end_of_last(s)
         s.return_top = top + 1 if top + 1 < s.return_depth else 0
     if wrong:
         s.mispredictions += 1
@@ -82,7 +78,7 @@ def predict(s: Any, kind: Word, address: Word) -> None:
 
 
 @inlined
-def run_straight(s: Any, index: Word, first: Word, end: Word, user: bool) -> None:
+def run_straight(s: Any, index: Word, first: Word, end: Word) -> None:
     """The accesses of a block that has no others: 32-bit, through flat segments."""
     r = carray(as_pointer(s.at_registers), (9,), dtype=np.int64)
     i = first
@@ -91,13 +87,27 @@ def run_straight(s: Any, index: Word, first: Word, end: Word, user: bool) -> Non
         linear = value_of(r, e) & ALL
         size = np.int64(e.size)
         write = np.int64(e.flags) & FLAG_WRITE
-        if not quick(s, linear, size, write, user):
-            result = call3(s.access_function, linear, size << 2 | write << 1 | (1 if user else 0), s.self)
+        if not quick(s, linear, size, write, s.user):
+            result = call3(s.access_function, linear, size << 2 | write << 1 | s.user, s.self)
             if result != PASSED:
                 if result == DOUBTFUL:
                     call3(s.section_entry, index, 1 << 32 | i, s.self)
                 return
         i += 1
+
+
+@inlined
+def other_page(s: Any, page: Word) -> Any:
+    """Fetch from another page than the last block, if the modelled ITLB has it: that is free."""
+    entry = probe(s, CODE, page)
+    if entry < 0:
+        return False
+    frame = frame_of(s, entry, page)
+    if frame << 12 >= s.ram_size:
+        return False
+    touch(s, entry)
+    use_code_page(s, page, frame)
+    return True
 
 
 @callback(types.void(types.int64, types.int64, types.uint32, STATE_POINTER))
@@ -106,58 +116,36 @@ def on_block_planned(engine: Any, address: Any, size: Any, state: Any) -> Any:
     s = carray(state, (1,))[0]
     address = address & ALL
     size = np.int64(size)
-    offset = address & 0xFFF
-    if (
-        s.after | s.rewritten | s.table_written | s.interrupt_pending | (s.section_next + 1)
-        or s.cycles >= s.deadline
-        or s.last_rep == address
-        or offset + size > PAGE_BYTES
-    ):
-        call4(s.block_function, engine, address, size, s.self)
-        return
-    page = address >> 12
-    entry: Word = -1
-    frame = s.last_code_frame
-    if page != s.last_code_page:
-        entry = probe(s, CODE, page)
-        frame = frame_of(s, entry, page) if entry >= 0 else s.ram_size
-    physical = frame << 12 | offset
     index: Word = 0
-    if physical < s.ram_size:
-        index = load_u32(s.block_table + 4 * physical)
+    if (
+        not s.after | s.rewritten | s.table_written | s.interrupt_pending | s.section_next | s.last_rep
+        and s.cycles < s.deadline
+        and load_u32(s.at_hflags) == s.usual_hflags
+        and (address >> 12 == s.last_code_page or other_page(s, address >> 12))
+    ):
+        index = load_u32(s.code_table + 4 * (address & 0xFFF))
     block = block_at(s, index)
-    if index == 0 or block.size != size or block.odd or s.watch & block.needs:
+    if block.size != size or s.watch & block.needs:
         call4(s.block_function, engine, address, size, s.self)
         return
-    if entry >= 0:
-        touch(s, entry)
-        s.last_code_page = page
-        s.last_code_frame = frame
     kind = s.last_branch
     if kind:
         predict(s, kind, address)
-    hflags = load_u32(s.at_hflags)
-    ring = hflags & 3
-    select_row(s, np.int64(block.symbol), ring)
-    cost = np.int64(block.cost256)
-    charge_instructions(s, cost)
+    row = np.int64(block.symbol) * (4 * COUNT) + s.ring_row
+    if row != s.row:
+        settle(s)
+        s.row = row
+    charge_instructions(s, np.int64(block.cost256))
     s.instructions += block.count
     s.blocks += 1
-    s.last_cost256 = cost
-    s.after = block.after
     s.last_block = index
     s.last_address = address
-    s.last_size = size
-    s.last_physical = physical
     s.last_branch = block.branch
-    s.last_end = (address + size) & ALL
-    s.last_rep = -1
     if block.fetched != s.l1i_version:
-        call3(s.fetch_function, index, physical, s.self)
+        call3(s.fetch_function, index, s.last_code_frame << 12 | (address & 0xFFF), s.self)
     entries = np.int64(block.entries)
-    if entries > 0 and hflags & (HF_SS32 | HF_ADDSEG) == HF_SS32:
-        enter_ring(s, ring)
+    if entries > 0:
         first = np.int64(block.entry)
-        run_straight(s, index, first, first + entries, ring == 3)
+        run_straight(s, index, first, first + entries)
     elif entries:
         call3(s.section_entry, index, 0, s.self)

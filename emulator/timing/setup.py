@@ -2,6 +2,7 @@
 
 from emulator.mmu.tlb import ARRAY_SIZE
 from emulator.timing.cache import NO_LINE
+from emulator.timing.modes import NEEDS_SLOW
 from emulator.timing.schema import Profile, TlbArray
 from emulator.timing.state import L1_LINES, L2_LINES, RETURN_STACK, StateView
 
@@ -35,13 +36,13 @@ def configure(state: StateView, profile: Profile) -> None:
         "last_data_page",
         "quick_page",
         "last_data_line",
-        "last_rep",
         "store_line",
-        "section_next",
+        "usual_hflags",
         "resume",
     ):
         setattr(state, name, -1)
     state.epoch = 1
+    state.watch = NEEDS_SLOW
     state.l1i_version = 1
 
 

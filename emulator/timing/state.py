@@ -44,8 +44,7 @@ SCALARS: Final = (
     "table_written", "code_written", "rewritten", "saved_reads", "saved_writes",
     # the block that runs
     "block_table", "block_records", "block_extras", "block_stamps", "special_frames", "l1d_stride",
-    "last_block", "last_address", "last_size", "last_physical", "last_end", "last_branch", "last_rep",
-    "last_cost256",
+    "last_block", "last_address", "last_branch", "last_rep", "last_cost256",
     # filters: the youngest page and line need no look-up
     "last_code_page", "last_code_frame", "last_data_page", "last_data_frame",
     "last_data_line", "last_data_writable", "last_data_loaded", "store_line",
@@ -67,6 +66,8 @@ SCALARS: Final = (
     "access_function", "line_function", "section_entry", "fetch_function", "block_function",
     # the page that was used last, if an access to it needs nothing but the cache (plan.py)
     "quick_page", "quick_base", "quick_write", "page_map", "big_page_map",
+    # the mode in which the usual blocks run, and the code page that was used last (planned.py)
+    "usual_hflags", "ring_row", "user", "code_table",
     # where this record and its arrays are in memory: set by `StateView`
     "self",
     "why_4k_at", "why_4m_at", "tlb_age_at", "l1d_at", "l1i_at", "l2_at",
@@ -115,11 +116,12 @@ BLOCK: Final = np.dtype(
     [("fetched", "i8")] + [(name, "i4") for name in (
         # what planned.py looks at is one host cache line
         "size", "needs", "count", "cost256", "symbol", "entry", "entries", "section", "sections",
-    )] + [(name, "i1") for name in ("odd", "branch", "after", "counter", "base", "index", "scale", "segment")]
-    + [("target", "i8"), ("sync", "i4"), ("hooked", "i8")] + [(name, "i4") for name in (
+    )] + [(name, "i1") for name in (
+        "branch", "counter", "after", "sync", "base", "index", "scale", "segment",
+    )] + [("target", "i8"), ("physical", "i8"), ("hooked", "i8")] + [(name, "i4") for name in (
         "alternative", "extra", "extras", "rep_offset", "rep_next256", "displacement",
         "stamp", "stamps", "plan", "plans", "far_selector", "steps",
-    )] + [("padding", "i4", (2,))]
+    )] + [("padding", "i4", (1,))]
 )  # fmt: skip
 assert BLOCK.itemsize == 128
 # An RDTSC in a block: where it is, and what the block charges for the instructions behind it.
