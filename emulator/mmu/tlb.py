@@ -17,13 +17,17 @@ an entry by its page without a search.
 
 from typing import Any, Final
 
-from emulator.compiled import Word, compiled, inlined, load_i64, load_u8, store_u8
+import numpy as np
+
+from emulator.compiled import Word, as_pointer, compiled, inlined, load_u8, store_u8
+from emulator.jit import carray
 from emulator.mmu.walk import RIGHT_BIG, RIGHT_GLOBAL
 
 TAGS: Final = 16  # page directories that a tagged TLB tells apart
 PARKED: Final = 32  # bits of a tag word below the slot of a parked entry
 ARRAY_SIZE: Final = 128  # room of one array in the state record
 
+QUICK_STEP: Final = 1 << 20  # above a page number
 PRESENT: Final = 0x80
 AGE_SHIFT: Final = 9
 ENTRY_MASK: Final = 511
@@ -50,6 +54,13 @@ def why_small(s: Any, slot: Word, side: Word, page: Word) -> Word:
 def why_big(s: Any, slot: Word, side: Word, page: Word) -> Word:
     """Where the byte for the 4 MB around a page is."""
     return s.why_4m_at + ((2 * slot + side) << 10) + (page >> 10)
+
+
+@inlined
+def forget_quick_pages(s: Any) -> None:
+    """What `plan.select_page` remembers of data pages isn't true any more."""
+    s.quick_page = -1
+    s.quick_generation += QUICK_STEP
 
 
 @compiled
@@ -99,10 +110,11 @@ def victim(s: Any, side: Word, page: Word, big: bool) -> Word:
     array = 2 * side + (1 if big else 0)
     tag = page >> 10 | BIG_TAG if big else page
     ways = s.tlb_ways[array]
-    at = s.tlb_age_at + 8 * (s.tlb_base[array] + (tag & (s.tlb_sets[array] - 1)) * ways)
-    oldest = load_i64(at)
+    first = s.tlb_base[array] + (tag & (s.tlb_sets[array] - 1)) * ways
+    ages = carray(as_pointer(s.tlb_age_at + 8 * first), (ARRAY_SIZE,), dtype=np.int64)
+    oldest = ages[0]
     for way in range(1, ways):
-        oldest = min(oldest, load_i64(at + 8 * way))
+        oldest = min(oldest, ages[np.uint64(way)])
     return oldest & ENTRY_MASK
 
 
@@ -140,6 +152,8 @@ def drop(s: Any, side: Word, entry: Word, why: Word) -> None:
         store_u8(why_small(s, slot, side, tag & 0xFFFFF), why)
     s.tlb_tag[entry] = -1
     s.tlb_age[entry] = entry
+    if side == DATA:
+        forget_quick_pages(s)
 
 
 @compiled
@@ -229,6 +243,7 @@ def change_directory(s: Any, old: Word, new: Word) -> None:
         elif tag >= 0 and tag >> PARKED == 0 and not s.tlb_rights[entry] & RIGHT_GLOBAL:
             s.tlb_tag[entry] = tag | s.slot << PARKED
     s.slot = slot
+    forget_quick_pages(s)
     s.page_map = why_small(s, slot, DATA, 0)
     s.big_page_map = why_big(s, slot, DATA, 0)
 

@@ -14,7 +14,17 @@ A walk returns one integer, so that it compiles to registers:
 
 from typing import Any, Final
 
-from emulator.compiled import Word, compiled, inlined, load_i64, load_u32, store_i64, store_u8, store_u32
+from emulator.compiled import (
+    Word,
+    compiled,
+    inlined,
+    load_i64,
+    load_u8,
+    load_u32,
+    store_i64,
+    store_u8,
+    store_u32,
+)
 
 RIGHT_WRITE: Final = 0x002
 RIGHT_USER: Final = 0x004
@@ -73,8 +83,10 @@ def mark_table(s: Any, at: Word) -> None:
     if load_i64(mark) != s.epoch:
         store_i64(mark, s.epoch)
         s.last_data_line = -1  # a write to the line that was read last must be looked at
-        s.quick_page = -1
-        store_u8(s.special_frames + (at >> 12), 1)
+        if not load_u8(s.special_frames + (at >> 12)):
+            store_u8(s.special_frames + (at >> 12), 1)
+            s.quick_page = -1
+            s.quick_generation += 1 << 20  # `tlb.forget_quick_pages`
 
 
 @compiled

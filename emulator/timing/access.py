@@ -146,7 +146,13 @@ def data_frame(s: Any, page: Word, write: bool) -> Word:
         s.last_data_frame = page
         s.last_data_writable = 1
         return page
-    entry = probe(s, DATA, page)
+    return data_frame_at(s, page, write, probe(s, DATA, page))
+
+
+@compiled
+def data_frame_at(s: Any, page: Word, write: bool, entry: Word) -> Word:
+    """The same with paging on, after the look-up: it found `entry`, or -1."""
+    s.quick_page = -1
     if entry < 0:
         entry = miss(s, DATA, page, write)
         if entry < 0:

@@ -31,7 +31,7 @@ from emulator.compiled import (
     store_u8,
 )
 from emulator.jit import carray, from_dtype, types
-from emulator.mmu.tlb import CODE, DATA, WHY_CAPACITY, drop, frame_of, probe
+from emulator.mmu.tlb import CODE, DATA, WHY_CAPACITY, drop, forget_quick_pages, frame_of, probe
 from emulator.mmu.walk import (
     CR0_PG,
     CR0_WP,
@@ -118,7 +118,7 @@ def grant_code(s: Any, frame: Word) -> Word:
             s.write_execute_flushes += 1
         store_u8(s.code_frames + frame, 1)
         store_u8(s.special_frames + frame, 1)
-        s.quick_page = -1
+        forget_quick_pages(s)
     return PERMIT_EXECUTE
 
 

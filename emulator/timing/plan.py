@@ -24,9 +24,10 @@ from emulator.compiled import (
     load_i64,
     load_u8,
     load_u32,
+    store_i64,
 )
 from emulator.jit import carray, types
-from emulator.mmu.tlb import AGE_SHIFT, DATA, PRESENT
+from emulator.mmu.tlb import AGE_SHIFT, DATA, PRESENT, forget_quick_pages, frame_of
 from emulator.mmu.walk import RIGHT_DIRTY, RIGHT_USER, RIGHT_WRITE, control, permitted, table_frame
 from emulator.timing.access import access
 from emulator.timing.after import block_at, in_last_block
@@ -35,7 +36,7 @@ from emulator.timing.causes import DEVICE
 from emulator.timing.charge import charge
 from emulator.timing.crossing import crossing
 from emulator.timing.fill import translation
-from emulator.timing.state import ENTRY, SECTION, STATE_POINTER
+from emulator.timing.state import ENTRY, QUICK_PAGES, SECTION, STATE_POINTER
 
 ENTRY_BYTES: Final = ENTRY.itemsize
 SECTION_BYTES: Final = SECTION.itemsize
@@ -164,35 +165,50 @@ def on_line(physical: Any, write: Any, state: Any) -> Any:
     return 0
 
 
-@inlined
-def select_page(s: Any, page: Word, user: bool) -> Any:
-    """Use another page, if its entry allows it with nothing left to note, and its frame isn't special."""
+@compiled
+def find_page(s: Any, page: Word, user: bool) -> Any:
+    """Remember a page for `select_page`, if its entry allows it with nothing left to note.
+
+    Not if its frame is special: what is stored there must be looked at.
+    """
     found = load_u8(s.page_map + page)
     if found & PRESENT:
         entry = found & 0x7F
-        frame = s.tlb_frame[np.uint64(entry)]
         fifo = s.tlb_fifo[0]
     else:
         found = load_u8(s.big_page_map + (page >> 10))
         if not found & PRESENT:
             return False
         entry = s.tlb_base[1] + (found & 0x7F)
-        frame = s.tlb_frame[np.uint64(entry)] | (page & 0x3FF)
         fifo = s.tlb_fifo[1]
+    frame = frame_of(s, entry, page)
     rights = s.tlb_rights[np.uint64(entry)]
     if (user and not rights & RIGHT_USER) or frame << 12 >= s.ram_size:
         return False
     if load_u8(s.special_frames + frame):
         return False
-    if not fifo:
+    at = s.quick_at + 32 * (page & (QUICK_PAGES - 1))
+    store_i64(at, s.quick_generation + page)
+    store_i64(at + 8, frame << 12)
+    store_i64(at + 16, 1 if rights & WRITTEN == WRITTEN else 0)
+    store_i64(at + 24, -1 if fifo else entry)
+    return True
+
+
+@inlined
+def select_page(s: Any, page: Word, user: bool) -> Any:
+    """Go over to another page, which becomes the youngest. False: only `modelled` can do that."""
+    at = s.quick_at + 32 * (page & (QUICK_PAGES - 1))
+    if load_i64(at) != s.quick_generation + page and not find_page(s, page, user):
+        return False
+    entry = load_i64(at + 24)
+    if entry >= 0:
         s.tick += 1
-        s.tlb_age[np.uint64(entry)] = s.tick << AGE_SHIFT | entry
-    s.last_data_page = page
-    s.last_data_frame = frame
-    s.last_data_writable = 1 if rights & WRITTEN == WRITTEN else 0
+        store_i64(s.tlb_age_at + 8 * entry, s.tick << AGE_SHIFT | entry)
+    s.last_data_page = -1
     s.quick_page = page
-    s.quick_base = frame << 12
-    s.quick_write = s.last_data_writable
+    s.quick_base = load_i64(at + 8)
+    s.quick_write = load_i64(at + 16)
     return True
 
 
@@ -510,7 +526,7 @@ def enter_ring(s: Any, ring: Word) -> None:
     if ring != s.planned_ring:
         s.planned_ring = ring
         s.last_data_page = -1
-        s.quick_page = -1
+        forget_quick_pages(s)
 
 
 @compiled

@@ -65,12 +65,12 @@ SCALARS: Final = (
     # compiled functions that aren't merged into their callers (plan.py, planned.py)
     "access_function", "line_function", "section_entry", "fetch_function", "block_function",
     # the page that was used last, if an access to it needs nothing but the cache (plan.py)
-    "quick_page", "quick_base", "quick_write", "page_map", "big_page_map",
+    "quick_page", "quick_base", "quick_write", "quick_generation", "page_map", "big_page_map",
     # the mode in which the usual blocks run, and the code page that was used last (planned.py)
     "usual_hflags", "ring_row", "user", "code_table",
     # where this record and its arrays are in memory: set by `StateView`
     "self",
-    "why_4k_at", "why_4m_at", "tlb_age_at", "l1d_at", "l1i_at", "l2_at",
+    "quick_at", "why_4k_at", "why_4m_at", "tlb_age_at", "l1d_at", "l1i_at", "l2_at",
     # geometry and costs, from the profile
     "dtlb_walk_cost", "itlb_walk_cost", "walk_l1_miss", "memory_penalty",
     "l1d_sets", "l1d_ways", "l1d_shift", "l1d_penalty", "l1d_write_allocate", "store_exposed",
@@ -91,6 +91,7 @@ SCALARS: Final = (
 
 TLB_ARRAY: Final = ARRAY_SIZE
 RETURN_STACK: Final = 32
+QUICK_PAGES: Final = 16  # of planned mode: key, frame << 12, may be written, entry to touch or -1
 L1_LINES: Final = 4096
 L2_LINES: Final = 32768
 
@@ -103,6 +104,7 @@ STATE: Final = np.dtype(
         ("tlb_frame", "i8", (4 * TLB_ARRAY,)), ("tlb_rights", "i8", (4 * TLB_ARRAY,)),
         ("tlb_misses", "i8", (2, 5)),  # by side and reason
         ("why_4k", "u1", (TAGS + 1, 2, 1 << 20)), ("why_4m", "u1", (TAGS + 1, 2, 1 << 10)),
+        ("quick_pages", "i8", (QUICK_PAGES, 4)),
         ("slot_directory", "i8", (TAGS + 1,)), ("slot_age", "i8", (TAGS + 1,)),
         ("l1d_lines", "u4", (L1_LINES,)), ("l1i_lines", "u4", (L1_LINES,)), ("l2_lines", "u4", (L2_LINES,)),
         ("return_stack", "i8", (RETURN_STACK,)),
@@ -170,7 +172,7 @@ class Record(np.ndarray[Any, Any]):
 
 
 _PLACES: Final = (
-    ("why_4k_at", "why_4k"), ("why_4m_at", "why_4m"), ("tlb_age_at", "tlb_age"),
+    ("quick_at", "quick_pages"), ("why_4k_at", "why_4k"), ("why_4m_at", "why_4m"), ("tlb_age_at", "tlb_age"),
     ("l1d_at", "l1d_lines"), ("l1i_at", "l1i_lines"), ("l2_at", "l2_lines"),
 )  # fmt: skip
 """Scalars that hold the addresses of arrays: compiled code indexes those unchecked."""
