@@ -244,8 +244,6 @@ def change_directory(s: Any, old: Word, new: Word) -> None:
             s.tlb_tag[entry] = tag | s.slot << PARKED
     s.slot = slot
     forget_quick_pages(s)
-    s.page_map = why_small(s, slot, DATA, 0)
-    s.big_page_map = why_big(s, slot, DATA, 0)
 
 
 @compiled

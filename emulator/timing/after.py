@@ -11,7 +11,14 @@ import numpy as np
 
 from emulator.compiled import Word, as_pointer, compiled, inlined, load_i64, load_u32
 from emulator.jit import carray
-from emulator.mmu.tlb import WHY_INVLPG, WHY_OTHER, change_directory, flush, invalidate_page
+from emulator.mmu.tlb import (
+    WHY_INVLPG,
+    WHY_OTHER,
+    change_directory,
+    flush,
+    forget_quick_pages,
+    invalidate_page,
+)
 from emulator.mmu.walk import CR0_PG, CR4_PGE, CR4_PSE, control
 from emulator.timing.access import flush_soft_tlb
 from emulator.timing.state import BLOCK
@@ -103,6 +110,7 @@ def after_effect(s: Any) -> None:
             s.flushes_all += 1
             flush(s, False, WHY_OTHER)
         flush_soft_tlb(s)
+        forget_quick_pages(s)
         s.cr0 = cr0
         s.cr4 = cr4
         forget_filters(s)

@@ -27,8 +27,8 @@ from emulator.compiled import (
     store_i64,
 )
 from emulator.jit import carray, types
-from emulator.mmu.tlb import AGE_SHIFT, DATA, PRESENT, forget_quick_pages, frame_of
-from emulator.mmu.walk import RIGHT_DIRTY, RIGHT_USER, RIGHT_WRITE, control, permitted, table_frame
+from emulator.mmu.tlb import AGE_SHIFT, ARRAY_SIZE, DATA, forget_quick_pages, frame_of, probe
+from emulator.mmu.walk import CR0_PG, RIGHT_DIRTY, RIGHT_USER, RIGHT_WRITE, control, permitted, table_frame
 from emulator.timing.access import access
 from emulator.timing.after import block_at, in_last_block
 from emulator.timing.cache import data_access
@@ -171,18 +171,14 @@ def find_page(s: Any, page: Word, user: bool) -> Any:
 
     Not if its frame is special: what is stored there must be looked at.
     """
-    found = load_u8(s.page_map + page)
-    if found & PRESENT:
-        entry = found & 0x7F
-        fifo = s.tlb_fifo[0]
-    else:
-        found = load_u8(s.big_page_map + (page >> 10))
-        if not found & PRESENT:
+    frame, rights, entry = page, RIGHT_USER | WRITTEN, -1
+    if control(s, 0) & CR0_PG:
+        entry = probe(s, DATA, page)
+        if entry < 0:
             return False
-        entry = s.tlb_base[1] + (found & 0x7F)
-        fifo = s.tlb_fifo[1]
-    frame = frame_of(s, entry, page)
-    rights = s.tlb_rights[np.uint64(entry)]
+        frame, rights = frame_of(s, entry, page), s.tlb_rights[entry]
+        if s.tlb_fifo[entry // ARRAY_SIZE]:
+            entry = -1
     if (user and not rights & RIGHT_USER) or frame << 12 >= s.ram_size:
         return False
     if load_u8(s.special_frames + frame):
@@ -191,7 +187,7 @@ def find_page(s: Any, page: Word, user: bool) -> Any:
     store_i64(at, s.quick_generation + page)
     store_i64(at + 8, frame << 12)
     store_i64(at + 16, 1 if rights & WRITTEN == WRITTEN else 0)
-    store_i64(at + 24, -1 if fifo else entry)
+    store_i64(at + 24, entry)
     return True
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from emulator.compiled import Word, as_pointer, call3, call4, callback, inlined, load_u32
 from emulator.jit import carray, types
 from emulator.mmu.tlb import CODE, frame_of, probe, touch
+from emulator.mmu.walk import CR0_PG, control
 from emulator.timing.access import fetch_lines, use_code_page
 from emulator.timing.after import block_at, end_of_last
 from emulator.timing.causes import BRANCH, COUNT
@@ -99,13 +100,17 @@ def run_straight(s: Any, index: Word, first: Word, end: Word) -> None:
 @inlined
 def other_page(s: Any, page: Word) -> Any:
     """Fetch from another page than the last block, if the modelled ITLB has it: that is free."""
-    entry = probe(s, CODE, page)
-    if entry < 0:
-        return False
-    frame = frame_of(s, entry, page)
+    entry: Word = -1
+    frame = page
+    if control(s, 0) & CR0_PG:
+        entry = probe(s, CODE, page)
+        if entry < 0:
+            return False
+        frame = frame_of(s, entry, page)
     if frame << 12 >= s.ram_size:
         return False
-    touch(s, entry)
+    if entry >= 0:
+        touch(s, entry)
     use_code_page(s, page, frame)
     return True
 

@@ -65,11 +65,8 @@ def _configure_tlb(state: StateView, profile: Profile) -> None:
     state.field("tlb_tag")[:] = -1
     state.field("tlb_age")[:] = range(4 * ARRAY_SIZE)
     state.field("slot_directory")[:] = -1
-    state.page_map, state.big_page_map = state.why_4k_at, state.why_4m_at
     if profile.tlb.tagged.value:
         state.slot = 1
-        state.page_map += 2 << 20
-        state.big_page_map += 2 << 10
         state.field("slot_directory")[1] = state.cr3 >> 12
         state.field("slot_age")[1] = 1  # the loaded one is the youngest
     state.dtlb_walk_cost = profile.tlb.walk.whole

@@ -65,7 +65,7 @@ SCALARS: Final = (
     # compiled functions that aren't merged into their callers (plan.py, planned.py)
     "access_function", "line_function", "section_entry", "fetch_function", "block_function",
     # the page that was used last, if an access to it needs nothing but the cache (plan.py)
-    "quick_page", "quick_base", "quick_write", "quick_generation", "page_map", "big_page_map",
+    "quick_page", "quick_base", "quick_write", "quick_generation",
     # the mode in which the usual blocks run, and the code page that was used last (planned.py)
     "usual_hflags", "ring_row", "user", "code_table",
     # where this record and its arrays are in memory: set by `StateView`
