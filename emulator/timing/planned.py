@@ -23,6 +23,7 @@ from emulator.timing.hooks import (
     BRANCH_CONDITIONAL,
     BRANCH_JUMP_INDIRECT,
     BRANCH_RETURN,
+    EFLAGS_IF,
 )
 from emulator.timing.plan import (
     DOUBTFUL,
@@ -123,7 +124,8 @@ def on_block_planned(engine: Any, address: Any, size: Any, state: Any) -> Any:
     size = np.int64(size)
     index: Word = 0
     if (
-        not s.after | s.rewritten | s.table_written | s.interrupt_pending | s.section_next | s.last_rep
+        not s.after | s.rewritten | s.table_written | s.section_next | s.last_rep
+        and not (s.interrupt_pending and load_u32(s.at_eflags) & EFLAGS_IF)
         and s.cycles < s.deadline
         and load_u32(s.at_hflags) == s.usual_hflags
         and (address >> 12 == s.last_code_page or other_page(s, address >> 12))
