@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from emulator.cpu.blocks import BlockStore
+from emulator.cpu.blocks import RDTSC, BlockStore
 from emulator.cpu.engine import Engine
 from emulator.cpu.features import lacks
 from emulator.cpu.plan import Planner, Section
@@ -137,13 +137,19 @@ class PlanStore:
 
     def _install(self, index: int, address: int) -> bool:
         new = False
+        code, _ = self.blocks.code_of(index)
         for offset in self._offsets(index)[1:]:
             at = (address + offset) & 0xFFFFFFFF
+            if code[offset - len(RDTSC) : offset] == RDTSC and offset - len(RDTSC) in self._starts_of(index):
+                continue  # its own hook goes on (`timing.tsc`)
             if at not in self._hooked:
                 self._hooked.add(at)
                 self.engine.on_compiled_code(at, on_section.address)
                 new = True
         return new
+
+    def _starts_of(self, index: int) -> tuple[int, ...]:
+        return self.blocks.decoded(index).starts
 
     def _again(self, at: int, address: int, size: int) -> None:
         """Translate a block again and go on at `at`."""

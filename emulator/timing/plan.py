@@ -257,21 +257,25 @@ def peek(s: Any, linear: Word, size: Word) -> Word:
     return value
 
 
-@compiled
-def stored(s: Any, linear: Word, size: Word, count: Word) -> Any:
-    """Has one of the section's first `count` stores touched these bytes?"""
-    found = translation(s, DATA, linear >> 12)
-    physical = (found & 0xFFFFF) << 12 | (linear & 0xFFF)
-    if (linear & 0xFFF) + size > 4096:
-        return True
+@inlined
+def among(s: Any, physical: Word, size: Word, count: Word) -> Any:
+    """Do the section's first `count` stores touch these bytes of one page?"""
     for i in range(count):
-        at = s.store_at[i]
-        if at < 0 or (physical < at + s.store_size[i] and at < physical + size):
+        at = s.store_at[np.uint64(i)]
+        if at < 0 or (physical < at + s.store_size[np.uint64(i)] and at < physical + size):
             return True
     return False
 
 
 @compiled
+def stored(s: Any, linear: Word, size: Word, count: Word) -> Any:
+    """Has one of the section's first `count` stores touched these bytes?"""
+    found = translation(s, DATA, linear >> 12)
+    physical = (found & 0xFFFFF) << 12 | (linear & 0xFFF)
+    return (linear & 0xFFF) + size > 4096 or among(s, physical, size, count)
+
+
+@inlined
 def operate(operation: Word, a: Word, b: Word) -> Word:
     """The operations of `cpu.plan_values`."""
     if operation == 0:
@@ -355,8 +359,8 @@ def allowed(s: Any, guard: Word) -> Any:
 def value_of(r: Any, e: Any) -> Word:
     """The linear sum of an entry."""
     return (
-        r[np.int64(e.first)] * np.int64(e.factor1)
-        + r[np.int64(e.second)] * np.int64(e.factor2)
+        r[np.uint64(e.first)] * np.int64(e.factor1)
+        + r[np.uint64(e.second)] * np.int64(e.factor2)
         + np.int64(e.displacement)
     )
 
@@ -437,7 +441,7 @@ def run_plain(s: Any, first: Word, end: Word, doubtful: bool) -> Word:
 @compiled
 def run_sliced(s: Any, first: Word, count: Word) -> Word:
     """Evaluate any section."""
-    r = s.temporaries
+    r = carray(as_pointer(s.temporaries_at), (TEMPORARIES,), dtype=np.int64)
     for n in range(8):
         r[n] = load_u32(s.at_registers + 8 * n)
     r[ZERO] = 0
@@ -464,27 +468,31 @@ def run_sliced(s: Any, first: Word, count: Word) -> Word:
                 if result == DOUBTFUL:
                     end = instruction_end(s, i - 1, end)
             if write:
-                s.store_at[stores] = s.planned_at
-                s.store_size[stores] = size
+                s.store_at[np.uint64(stores)] = s.planned_at
+                s.store_size[np.uint64(stores)] = size
                 stores += 1
         elif kind == ENTRY_LOAD:
             linear = linear_of(s, r, e, hflags)
-            value = -1
-            if e.stores == 0 or not stored(s, linear, size, np.int64(e.stores)):
+            value: Word = -1
+            if linear >> 12 == s.quick_page and linear & 0xFFF <= 4096 - 4:
+                at = s.quick_base | (linear & 0xFFF)  # its access has just been here
+                if not among(s, at, size, np.int64(e.stores)):
+                    value = load_u32(s.ram + at) & (ALL >> (32 - 8 * size))
+            elif e.stores == 0 or not stored(s, linear, size, np.int64(e.stores)):
                 value = peek(s, linear, size)
             if value < 0:
                 s.split_wanted = np.int64(e.index)
                 return SPLIT
             if flags & FLAG_SIGNED:
                 value = operate(7 if size == 1 else 8, value, 0)
-            r[np.int64(e.result)] = value
+            r[np.uint64(e.result)] = value
         elif kind == ENTRY_SUM:
-            r[np.int64(e.result)] = value_of(r, e) & ALL
+            r[np.uint64(e.result)] = value_of(r, e) & ALL
         elif kind == ENTRY_OPERATE:
-            right = np.int64(e.displacement) & ALL if e.second == IMMEDIATE else r[np.int64(e.second)]
-            r[np.int64(e.result)] = operate(size, r[np.int64(e.first)], right)
+            right = np.int64(e.displacement) & ALL if e.second == IMMEDIATE else r[np.uint64(e.second)]
+            r[np.uint64(e.result)] = operate(size, r[np.uint64(e.first)], right)
         elif kind == ENTRY_STEP:
-            r[np.int64(e.result)] = (load_u32(s.at_registers + AT_STEP) ^ 0x80000000) - 0x80000000
+            r[np.uint64(e.result)] = (load_u32(s.at_registers + AT_STEP) ^ 0x80000000) - 0x80000000
         elif kind == ENTRY_NOT_ZERO:
             if value_of(r, e) & ALL == 0:
                 return STOPPED

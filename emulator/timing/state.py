@@ -70,7 +70,7 @@ SCALARS: Final = (
     "usual_hflags", "ring_row", "user", "code_table",
     # where this record and its arrays are in memory: set by `StateView`
     "self",
-    "quick_at", "why_4k_at", "why_4m_at", "tlb_age_at", "l1d_at", "l1i_at", "l2_at",
+    "quick_at", "temporaries_at", "why_4k_at", "why_4m_at", "tlb_age_at", "l1d_at", "l1i_at", "l2_at",
     # geometry and costs, from the profile
     "dtlb_walk_cost", "itlb_walk_cost", "walk_l1_miss", "memory_penalty",
     "l1d_sets", "l1d_ways", "l1d_shift", "l1d_penalty", "l1d_write_allocate", "store_exposed",
@@ -172,7 +172,8 @@ class Record(np.ndarray[Any, Any]):
 
 
 _PLACES: Final = (
-    ("quick_at", "quick_pages"), ("why_4k_at", "why_4k"), ("why_4m_at", "why_4m"), ("tlb_age_at", "tlb_age"),
+    ("quick_at", "quick_pages"), ("temporaries_at", "temporaries"), ("why_4k_at", "why_4k"),
+    ("why_4m_at", "why_4m"), ("tlb_age_at", "tlb_age"),
     ("l1d_at", "l1d_lines"), ("l1i_at", "l1i_lines"), ("l2_at", "l2_lines"),
 )  # fmt: skip
 """Scalars that hold the addresses of arrays: compiled code indexes those unchecked."""

@@ -10,17 +10,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from emulator.compiled import Word, as_pointer, callback, compiled, load_i64, load_u32
+from emulator.compiled import Word, as_pointer, call3, callback, compiled, load_i64, load_u32
 from emulator.jit import carray, types
 from emulator.timing.after import block_at
 from emulator.timing.causes import CAUSES, COUNT, DTLB_COLD, L1D_MISS
 from emulator.timing.charge import charge, charge_instructions, settle
+from emulator.timing.plan import section_at
 from emulator.timing.state import EXTRA, STAMP, STATE_POINTER
 
 TLB_CAUSES: Final = CAUSES[DTLB_COLD:L1D_MISS]
 COUNTERS: Final = (*TLB_CAUSES, "l1d", "l1i", "l2_data", "l2_fetch")
 REASONS: Final = len(TLB_CAUSES) // 2  # why a translation wasn't there, the same for data and code
 WORDS: Final = 1 + COUNT + len(COUNTERS)
+RDTSC_BYTES: Final = 2
 AT_CODE_BASE = 24 + 8  # the base of CS among the segments
 
 
@@ -69,6 +71,16 @@ def charge_rest(s: Any, sign: Word) -> None:
                 s.cycles += sign * np.int64(stamp.count)
 
 
+@compiled
+def go_on_behind(s: Any) -> None:
+    """Planned mode: what is behind RDTSC waits for the registers that it sets; no other hook is there."""
+    behind = (load_u32(s.at_eip) + load_i64(s.at_segments + AT_CODE_BASE) + RDTSC_BYTES) & 0xFFFFFFFF
+    number = s.section_next
+    section = section_at(s, np.int64(block_at(s, s.last_block).section) + number)
+    if (behind - s.last_address) & 0xFFFFFFFF == np.int64(section.offset):
+        call3(s.section_entry, s.last_block, number, s.self)
+
+
 @callback(types.int64(types.int64, STATE_POINTER))
 def on_rdtsc(engine: Any, state: Any) -> Any:
     """UC_HOOK_INSN for RDTSC: modelled time into EDX:EAX; 1 means handled."""
@@ -82,4 +94,6 @@ def on_rdtsc(engine: Any, state: Any) -> Any:
         snapshot(s, now)
         s.tsc_count += 1
     charge_rest(s, 1)
+    if s.section_next:
+        go_on_behind(s)
     return 1
