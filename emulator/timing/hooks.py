@@ -36,6 +36,7 @@ from emulator.timing.causes import BRANCH, DEVICE
 from emulator.timing.charge import charge, charge_instructions, select_row
 from emulator.timing.crossing import crossing
 from emulator.timing.fill import translation
+from emulator.timing.hooked import settle_flags
 from emulator.timing.modes import enter_block, evaluate
 from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT, STOP_RESUME
 
@@ -148,6 +149,7 @@ def resume_rewritten(s: Any, address: Word) -> Any:
     """
     if s.rewritten == REWRITTEN:
         s.rewritten = 0
+        settle_flags(s, address)
         if s.last_address <= address < s.last_address + s.last_size:
             call3(s.unretire_function, address, 0, 0)
             s.rewritten = STORING

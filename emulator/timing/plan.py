@@ -35,6 +35,7 @@ from emulator.timing.causes import DEVICE
 from emulator.timing.charge import charge
 from emulator.timing.crossing import crossing
 from emulator.timing.fill import translation
+from emulator.timing.hooked import note_hook
 from emulator.timing.state import ENTRY, SECTION, STATE_POINTER
 
 ENTRY_BYTES: Final = ENTRY.itemsize
@@ -566,6 +567,7 @@ def section_entry(index: Any, number: Any, state: Any) -> Any:
 def on_section(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_CODE where a section begins."""
     s = carray(state, (1,))[0]
+    note_hook(s, address & ALL)
     number = s.section_next
     if number < 0:
         return

@@ -32,7 +32,7 @@ SCALARS: Final = (
     # the engine: addresses of its register file, functions and private flags
     "engine", "at_registers", "at_eip", "at_eflags", "at_hflags", "at_segments", "at_control", "at_gdt",
     "at_ldt", "at_tr", "at_idt", "at_old_exception", "at_is_int", "at_skip_sync", "stop_function",
-    "control_function", "flush_control",
+    "control_function", "flush_control", "at_flags_state",
     # Python callbacks for rare events
     "decode_function", "unretire_function", "implicit_function",
     "verify_function", "verify_every", "verify_left",
@@ -46,6 +46,8 @@ SCALARS: Final = (
     "block_table", "block_records", "block_extras", "block_stamps", "special_frames", "l1d_stride",
     "last_block", "last_address", "last_size", "last_physical", "last_end", "last_branch", "last_rep",
     "last_cost256",
+    # the instruction whose address hook ran last, and when
+    "hooked_at", "hooked_block",
     # filters: the youngest page and line need no look-up
     "last_code_page", "last_code_frame", "last_data_page", "last_data_frame",
     "last_data_line", "last_data_writable", "last_data_loaded", "store_line",
