@@ -25,6 +25,7 @@ from emulator.timing.plan import (
     on_section,
     section_entry,
 )
+from emulator.timing.plan_system import on_system
 from emulator.timing.planned import on_fetch
 from emulator.timing.schema import Profile
 from emulator.timing.state import ENTRY, SECTION
@@ -62,13 +63,14 @@ class PlanStore:
         s.planned = 1
         s.access_function, s.line_function = on_access.address, on_line.address
         s.section_entry = section_entry.address
+        s.system_function = on_system.address
         s.fetch_function = on_fetch.address
         s.block_function = on_block.address
         s.entries, s.sections = int(self._entries.ctypes.data), int(self._sections.ctypes.data)
         s.split_function = engine.callback(self._split)
         s.section_function = engine.callback(self._hook_sections)
         s.steps_function = engine.callback(self._make_steps)
-        blocks.plan = self.plan
+        blocks.plan, blocks.install = self.plan, self._install
 
     def plan(self, record: Any, code: bytes, bits: int) -> None:
         """Give a new block record its plan."""
@@ -81,7 +83,7 @@ class PlanStore:
             place = self._places[key] = self._add(sections)
         record["section"], record["sections"] = place
         record["steps"], record["hooked"] = -1, -1
-        record["odd"] = record["odd"] & 1 | (2 if place[1] > 1 else 0)
+        record["odd"] = record["odd"] & 5 | (2 if place[1] > 1 else 0)
         section = self._sections[place[0]]
         record["entry"] = section["first"]
         record["entries"] = (section["count"] if self._straight[place[0]] else -1) if place[1] else 0

@@ -52,6 +52,9 @@ BRANCH_FAR = 7
 EFLAGS_IF = 0x200
 HFLAGS_INHIBIT_IRQ = 0x8
 
+NOWHERE = 1 << 40
+LONGEST = 128  # instructions of a block that is charged whole: see long_blocks.py
+
 REWRITTEN = 1  # the running block has stored into itself
 STORING = 2  # that store runs once more, alone
 
@@ -205,6 +208,23 @@ def left_over(s: Any, address: Word) -> Any:
     return False
 
 
+@compiled
+def continues(s: Any, address: Word, size: Word, again: bool) -> Any:
+    """Does a translation begin inside a piece of a long block that has been charged (long_blocks.py)?"""
+    if not again and address != s.piece_edge:
+        s.piece_next = -1
+        return False
+    if call3(s.piece_function, address, size, s.piece_next) == 1:
+        s.piece_edge = address
+        if again:
+            s.resume = address
+        return True
+    s.piece_edge = (address + size) & 0xFFFFFFFF
+    if s.piece_next == NOWHERE and (s.last_end - address) & 0xFFFFFFFF <= size:
+        s.piece_next = -1
+    return True
+
+
 @callback(types.void(types.int64, types.int64, types.uint32, STATE_POINTER))
 def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_BLOCK: charge one basic block at its entry."""
@@ -214,6 +234,10 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     if s.last_rep == address and repeats(s, address):
         return
     if s.section_next >= 0 and left_over(s, address):
+        if s.piece_next >= 0:
+            continues(s, address, size, True)
+        return
+    if s.piece_next >= 0 and continues(s, address, size, False):
         return
     if s.rewritten and resume_rewritten(s, address):
         return
@@ -244,6 +268,10 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     block = block_at(s, index)
     if s.watch & block.needs and enter_block(s, block, index):
         return
+    if block.piece:
+        s.piece_edge = (address + size) & 0xFFFFFFFF
+        size = np.int64(block.piece)
+        s.piece_next = address + size
     if block.sections > 1 and block.hooked != address and call3(s.section_function, index, address, size):
         return
     if s.last_branch:
@@ -357,3 +385,6 @@ def on_translate(engine: Any, current: Any, previous: Any, state: Any) -> Any:
     physical = (found & 0xFFFFF) << 12 | (address & 0xFFF)
     if found >= 0 and physical < s.ram_size:
         store_u32(s.block_table + 4 * physical, 0)
+        if carray(current, (1,))[0].count > LONGEST:  # the pieces behind its first
+            for at in range(physical + 1, min((physical | 0xFFF) + 1, s.ram_size)):
+                store_u32(s.block_table + 4 * at, 0)

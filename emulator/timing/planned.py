@@ -28,6 +28,7 @@ from emulator.timing.plan import (
     FLAG_WRITE,
     HF_ADDSEG,
     HF_SS32,
+    MARKED,
     PASSED,
     enter_ring,
     entry_at,
@@ -96,6 +97,8 @@ def run_straight(s: Any, index: Word, first: Word, end: Word, user: bool) -> Non
             if result != PASSED:
                 if result == DOUBTFUL:
                     call3(s.section_entry, index, 1 << 32 | i, s.self)
+                elif result == MARKED:
+                    call3(s.section_entry, index, 2 << 32 | i, s.self)
                 return
         i += 1
 
@@ -108,7 +111,8 @@ def on_block_planned(engine: Any, address: Any, size: Any, state: Any) -> Any:
     size = np.int64(size)
     offset = address & 0xFFF
     if (
-        s.after | s.rewritten | s.table_written | s.interrupt_pending | s.checks | (s.section_next + 1)
+        s.after | s.rewritten | s.table_written | s.interrupt_pending | s.checks
+        or (s.section_next & s.piece_next) != -1
         or s.cycles >= s.deadline
         or s.last_rep == address
         or offset + size > PAGE_BYTES

@@ -62,11 +62,14 @@ SCALARS: Final = (
     "task_function", "debug_hits", "debug_shadow", "debug_addresses", "dr7",
     # access plans (plan.py)
     "planned", "entries", "sections", "section_next", "split_wanted", "split_function", "section_function",
-    "steps_function", "resume", "planned_ring", "planned_at",
+    "steps_function", "resume", "planned_ring", "planned_at", "marked",
+    # long blocks (long_blocks.py)
+    "piece_next", "piece_edge", "piece_function",
     # a page of device registers (register_page.py)
     "register_page", "register_volatile", "register_refresh",
     # compiled functions that aren't merged into their callers (plan.py, planned.py)
     "access_function", "line_function", "section_entry", "fetch_function", "block_function",
+    "system_function",
     # the page that was used last, if an access to it needs nothing but the cache (plan.py)
     "quick_page", "quick_base", "quick_write", "page_map", "big_page_map",
     # where this record and its arrays are in memory: set by `StateView`
@@ -120,8 +123,8 @@ BLOCK: Final = np.dtype(
     )] + [(name, "i1") for name in ("odd", "branch", "after", "counter", "base", "index", "scale", "segment")]
     + [("target", "i8"), ("sync", "i4"), ("hooked", "i8")] + [(name, "i4") for name in (
         "alternative", "extra", "extras", "rep_offset", "rep_next256", "displacement",
-        "stamp", "stamps", "plan", "plans", "far_selector", "steps",
-    )] + [("padding", "i4", (2,))]
+        "stamp", "stamps", "plan", "plans", "far_selector", "steps", "piece", "more",
+    )]
 )  # fmt: skip
 assert BLOCK.itemsize == 128
 # An RDTSC in a block: where it is, and what the block charges for the instructions behind it.
