@@ -36,6 +36,7 @@ from emulator.timing.plan import (
     ENTRY_PROTECTED,
     ENTRY_RING0,
     ENTRY_SSE,
+    ENTRY_VM86,
     ZERO,
 )
 
@@ -67,10 +68,21 @@ PRIVILEGED: Final = frozenset(
 )
 # undefined in real mode and VM86
 PROTECTED: Final = frozenset(["lldt", "ltr", "sldt", "str", "lar", "lsl", "verr", "verw", "arpl"])
+FLAGS: Final = frozenset(["pushf", "pushfd", "popf", "popfd"])  # in VM86 they need IOPL 3
 SENSITIVE: Final = frozenset(["cli", "sti", "in", "out"])
 # what `timing.plan.run_plain` knows
 PLAIN_ENTRIES: Final = frozenset(
-    [ENTRY_ACCESS, ENTRY_NOT_ZERO, ENTRY_PROTECTED, ENTRY_FXSR, ENTRY_RING0, ENTRY_IOPL, ENTRY_FPU, ENTRY_SSE]
+    [
+        ENTRY_ACCESS,
+        ENTRY_NOT_ZERO,
+        ENTRY_PROTECTED,
+        ENTRY_FXSR,
+        ENTRY_RING0,
+        ENTRY_IOPL,
+        ENTRY_VM86,
+        ENTRY_FPU,
+        ENTRY_SSE,
+    ]
 )
 
 
@@ -118,7 +130,12 @@ class _Block:
                 self._open(index, offset)
             text = parse(mnemonic, operands)
             raw = code[offset : offset + size]
-            if text.name in ENDS_PLAN or _debug_register(text) or self._undefined(text, raw):
+            if (
+                text.name in ENDS_PLAN
+                or _debug_register(text)
+                or _segment_register(text) == "cs"
+                or self._undefined(text, raw)
+            ):
                 break
             self._instruction(index, offset, text, raw)
             cut = _ends_section(text)
@@ -181,6 +198,8 @@ class _Block:
             guard = ENTRY_RING0
         elif name in SENSITIVE or name.startswith(("ins", "outs")):
             guard = ENTRY_IOPL
+        elif name in FLAGS and self.bits == 16:
+            guard = ENTRY_VM86
         elif name not in PLAIN:
             if any(isinstance(o, Other) and "xmm" in o.name for o in text.operands):
                 guard = ENTRY_SSE

@@ -56,10 +56,11 @@ SECTION_BYTES: Final = SECTION.itemsize
     ENTRY_ALIGNED,
     ENTRY_RING0,
     ENTRY_IOPL,
+    ENTRY_VM86,
     ENTRY_FPU,
     ENTRY_SSE,
     ENTRY_OPAQUE,
-) = range(17)
+) = range(18)
 
 FLAG_WRITE: Final = 1
 FLAG_MASK: Final = 2  # 16-bit addressing
@@ -329,6 +330,9 @@ def allowed(s: Any, guard: Word) -> Any:
             return True
         ring = load_u32(s.at_hflags) & 3
         return (flags >> 12 & 3) == 3 if flags & VM else ring <= flags >> 12 & 3
+    if guard == ENTRY_VM86:
+        flags = load_u32(s.at_eflags)
+        return not flags & VM or flags >> 12 & 3 == 3
     if guard == ENTRY_FPU:
         return not control(s, 0) & CR0_EM_TS
     if guard == ENTRY_SSE:
@@ -422,7 +426,10 @@ def after_mark(s: Any, r: Any, first: Word, now: Word, linear: Word, user: bool)
     e = entry_at(s, now)
     index = np.int64(e.index)
     size = np.int64(e.size)
-    begun = now > first and np.int64(entry_at(s, now - 1).index) == index
+    begun = False
+    for i in range(first, now):
+        earlier = entry_at(s, i)
+        begun |= np.int64(earlier.kind) == ENTRY_ACCESS and np.int64(earlier.index) == index
     last = (linear + size - 1) & ALL
     if not begun and (
         tables_of_own(s, r, first, now, linear >> 12) or tables_of_own(s, r, first, now, last >> 12)
