@@ -12,9 +12,12 @@ import numpy as np
 
 from emulator.cpu.decode import DecodedBlock, decode_block
 from emulator.cpu.engine import Engine
+from emulator.cpu.pieces import Pieces
 from emulator.cpu.registers import HF_CS32
 from emulator.cpu.symbols import SymbolTable
 from emulator.timing.costs import Costs
+from emulator.timing.hooks import LONGEST
+from emulator.timing.long_blocks import PIECE
 from emulator.timing.modes import NEEDS_SLOW
 from emulator.timing.state import BLOCK, EXTRA, STAMP
 from emulator.timing.system_access import charge_cause, charge_cost256, code_address
@@ -43,11 +46,12 @@ class BlockStore:
         self.prepare: Callable[[int, DecodedBlock], bool] = lambda _address, _block: False
         self.plan: Callable[[Any, bytes, int], None] = lambda _record, _code, _bits: None
         self._records = _aligned(MAX_BLOCKS)
+        self.install: Callable[[int, int], bool] = lambda _index, _address: False
         self._extras = np.zeros(MAX_BLOCKS, dtype=EXTRA)
         self._table = np.zeros(engine.ram.size, dtype=np.uint32)
         self._decoded: list[DecodedBlock] = [decode_block(b"\x90", 32, costs)]  # index 0 means "none"
         self._by_code: dict[tuple[bytes, int], DecodedBlock] = {}
-        self._index: dict[tuple[int, bytes, int, int], int] = {}
+        self._index: dict[tuple[int, bytes, int, int, int], int] = {}
         self._stamps = np.zeros(MAX_BLOCKS, dtype=STAMP)
         self._code: list[tuple[bytes, int]] = [(b"\x90", 32)]
         self._extra_count = 0
@@ -59,6 +63,7 @@ class BlockStore:
         s.block_stamps = int(self._stamps.ctypes.data)
         s.block_table = int(self._table.ctypes.data)
         s.decode_function = engine.callback(self._decode)
+        self.pieces = Pieces(self)
         s.unretire_function = engine.callback(lambda linear, _b, _c: self._unretire(linear))
 
     def code(self, address: int, physical: int, size: int) -> bytes:
@@ -80,6 +85,8 @@ class BlockStore:
 
     def _decode(self, address: int, physical: int, size: int) -> int:
         """Called by the block hook for an unknown block: its index, or -1 to enter the block again."""
+        if size == PIECE:
+            return self.pieces.decode(address, physical)
         bits = 32 if self.engine.registers.hflags & HF_CS32 else 16
         code = self.code(address, physical, size)
         block = self.decode_code(code, bits)
@@ -87,15 +94,24 @@ class BlockStore:
             self.engine.retranslate(address, size)
             self.engine.jump((address - self.engine.registers.base(1)) & 0xFFFFFFFF)
             return -1
+        if len(block.starts) > LONGEST and self.engine.state.accounting:
+            return self.pieces.begin(address, physical, code, block)
+        return self.record_of(address, physical, code, bits)
+
+    def record_of(
+        self, address: int, physical: int, code: bytes, bits: int, kind: int = 0, known_by: bytes = b""
+    ) -> int:
+        """The record of a block or of a piece of a long one (`kind`), which may be `known_by` other bytes."""
         symbol = self.symbols.find(address, code)
         self.engine.state.symbols = len(self.symbols.names)
-        key = (physical, code, bits, symbol)
+        key = (physical, known_by or code, bits, symbol, kind)
         index = self._index.get(key)
         if index is None:
-            index = self._index[key] = self._add(block, code, bits, symbol)
-            self._records[index]["physical"] = physical
-            if (physical & (PAGE - 1)) + size > PAGE:
-                self._records[index]["needs"] |= NEEDS_SLOW
+            index = self._index[key] = self._add(self.decode_code(code, bits), code, bits, symbol)
+            record = self._records[index]
+            record["physical"] = physical
+            if (physical & (PAGE - 1)) + len(code) > PAGE:
+                record["needs"] |= NEEDS_SLOW
         self._records[index]["alternative"] = 0
         return index
 
@@ -174,7 +190,7 @@ class BlockStore:
         s.last_branch = 0
         repeats = s.last_rep
         s.last_rep = s.section_next = 0
-        s.resume = -1
+        s.resume = s.piece_next = -1
         offset = (linear_eip - s.last_address) & 0xFFFFFFFF
         cut = self._cuts.get((s.last_block, offset))
         if cut is None:

@@ -54,7 +54,7 @@ Operand = tuple[int, int, int, int, int]  # base, index, scale, displacement, se
 _VECTOR: Final = re.compile(r"\b([xyz]?)mm[0-9]")
 _SPECIAL: Final = re.compile(r"^([cd])r(\d+)$")
 _NUMBER: Final = re.compile(r"^-?(0x[0-9a-f]+|\d+)$")
-_ADDRESS: Final = re.compile(r"(?:([c-g]s|es):)?\[([^\]]*)\]")
+_ADDRESS: Final = re.compile(r"(?:([c-gs]s):)?\[([^\]]*)\]")
 _SHIFTS: Final = frozenset({"shl", "sal", "shr", "sar", "rol", "ror"})
 # Read-modify-write with a memory destination; CMP and TEST only read theirs.
 _RMW: Final = frozenset({"add", "or", "and", "sub", "xor", "inc", "dec", "neg", "not"})

@@ -85,6 +85,27 @@ def whole_instructions(code: bytes, bits: int) -> int:
     return sum(size for _, size, _, _ in _DECODERS[bits].disasm_lite(code, 0))
 
 
+def piece_of(code: bytes, bits: int, costs: Costs, most: int, within: int) -> tuple[int, bool]:
+    """A piece of straight-line code: its bytes, and whether the code goes on behind it.
+
+    It has `most` instructions, or ends with the one at which a translation ends. The running translation
+    takes `within` bytes: it doesn't end before.
+    """
+    memo = costs.memo
+    end = 0
+    for count, (offset, size, mnemonic, operands) in enumerate(_DECODERS[bits].disasm_lite(code, 0), 1):
+        priced = memo.get((mnemonic, operands))
+        if priced is None:
+            priced = memo[mnemonic, operands] = _price(mnemonic, operands, costs)
+        what, end = priced.what, offset + size
+        repeated = priced.rep and (what.repeated or not {0xF2, 0xF3}.isdisjoint(code[offset : end - 1]))
+        if end >= within and (what.branch or what.after or repeated or mnemonic == "pause"):
+            return end, False
+        if count == most:
+            return end, True
+    return max(end, min(within, len(code))), False
+
+
 def decode_block(code: bytes, bits: int, costs: Costs) -> DecodedBlock:
     """Decode the bytes of one block of 16- or 32-bit code; other bytes are one "unknown"."""
     memo = costs.memo

@@ -125,6 +125,7 @@ class Engine(EngineHooks):
         s.engine = self._handle
         s.at_registers = env + layout.REGISTERS
         s.at_eip, s.at_eflags, s.at_hflags = env + layout.EIP, env + layout.EFLAGS, env + layout.HFLAGS
+        s.at_flags_state = env + layout.FLAGS_STATE
         s.at_segments, s.at_control = env + layout.SEGMENTS, env + layout.CONTROL
         s.at_gdt, s.at_ldt, s.at_tr = env + layout.GDT, env + layout.LDT, env + layout.TR
         s.at_idt, s.at_is_int = env + layout.IDT, env + layout.IS_INT

@@ -149,7 +149,12 @@ class EngineHooks:
 
     def on_code(self, address: int, function: Callable[[int], None], size: int = 1) -> None:
         """Call `function(linear)` before each instruction at `size` linear addresses from `address` on."""
-        guarded = self.guard(lambda _uc, at, _size, _data: function(at & 0xFFFFFFFF), None)
+
+        def before(_uc: Any, at: int, _size: int, _data: Any) -> None:
+            self.state.hooked_at, self.state.hooked_block = at & 0xFFFFFFFF, self.state.blocks
+            function(at & 0xFFFFFFFF)
+
+        guarded = self.guard(before, None)
         pointer = ctypes.CFUNCTYPE(_VOID, _ptr, _u64, _u32, _ptr)(guarded)
         self._python_hook(UC_HOOK_CODE, pointer, begin=address, end=address + size - 1)
 

@@ -85,8 +85,15 @@ class Events:
         for base in tasks.written if tasks else ():
             self.engine.retranslate(base, TSS_SIZE)
 
+    def _settle_flags(self) -> None:
+        """The engine reports a fault of the instruction at EIP (see `timing.hooked`)."""
+        s = self.state
+        if s.hooked_at == self.registers.linear_eip and s.hooked_block == s.blocks:
+            self.registers.condition_codes_are_computed()
+
     def _interrupt(self, vector: int) -> None:
         r = self.registers
+        self._settle_flags()
         if r.software_interrupt:
             # EIP is behind the instruction already; INTO need not be the last one of its block
             at = (self.blocks.instruction_before(r.linear_eip) - r.base(CS)) & 0xFFFFFFFF
@@ -117,6 +124,7 @@ class Events:
         return code[:1] == b"\x17" or (code[:1] == b"\x8e" and code[1] >> 3 & 7 == SS)
 
     def _invalid_instruction(self) -> None:
+        self._settle_flags()
         self.blocks.unretire(self.registers.linear_eip)
         self._deliver(UD, None, self.costs.exception_entry)
 

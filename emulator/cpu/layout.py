@@ -10,7 +10,7 @@ of Unicorn is refused. (tests/cpu/test_contracts.py states each behaviour.)
 
     uc_struct --+440--> CPUState --+35408--> env:
         0    regs[8]       u64 each: eax ecx edx ebx esp ebp esi edi
-        128  eip           136 eflags (without condition codes)   176 hflags   180 hflags2
+        128  eip           136 eflags (without condition codes)   168 cc_op   176 hflags   180 hflags2
         184  segs[6]       stride 24: u32 selector; u64 base @8; u32 limit @16; u32 flags @20
         328  ldt  352 tr  376 gdt  400 idt   (same form)          424 cr[5] u64
         5384 error_code    5388 exception_is_int   5496 old_exception
@@ -43,6 +43,7 @@ uclib: Any = binding.uclib
 REGISTERS: Final = 0
 EIP: Final = 128
 EFLAGS: Final = 136
+FLAGS_STATE: Final = 168
 HFLAGS: Final = 176
 HFLAGS2: Final = 180
 SEGMENTS: Final = 184

@@ -12,7 +12,16 @@ from typing import Final, NamedTuple
 
 import capstone
 
-from emulator.cpu.plan_memory import OTHERS, far_transfer, is_string, load_segment, other, repeats, string
+from emulator.cpu.plan_memory import (
+    OTHERS,
+    OVERRIDES,
+    far_transfer,
+    is_string,
+    load_segment,
+    other,
+    repeats,
+    string,
+)
 from emulator.cpu.plan_segment import Entry, Segment, Unplannable
 from emulator.cpu.plan_steps import PLAIN, Instruction, Step
 from emulator.cpu.plan_text import Memory, Other, Text, parse
@@ -27,6 +36,7 @@ from emulator.timing.plan import (
     ENTRY_PROTECTED,
     ENTRY_RING0,
     ENTRY_SSE,
+    ENTRY_VM86,
     ZERO,
 )
 
@@ -56,10 +66,23 @@ PRIVILEGED: Final = frozenset(
         "sysexit",
     ]
 )
+# undefined in real mode and VM86
+PROTECTED: Final = frozenset(["lldt", "ltr", "sldt", "str", "lar", "lsl", "verr", "verw", "arpl"])
+FLAGS: Final = frozenset(["pushf", "pushfd", "popf", "popfd"])  # in VM86 they need IOPL 3
 SENSITIVE: Final = frozenset(["cli", "sti", "in", "out"])
 # what `timing.plan.run_plain` knows
 PLAIN_ENTRIES: Final = frozenset(
-    [ENTRY_ACCESS, ENTRY_NOT_ZERO, ENTRY_PROTECTED, ENTRY_FXSR, ENTRY_RING0, ENTRY_IOPL, ENTRY_FPU, ENTRY_SSE]
+    [
+        ENTRY_ACCESS,
+        ENTRY_NOT_ZERO,
+        ENTRY_PROTECTED,
+        ENTRY_FXSR,
+        ENTRY_RING0,
+        ENTRY_IOPL,
+        ENTRY_VM86,
+        ENTRY_FPU,
+        ENTRY_SSE,
+    ]
 )
 
 
@@ -107,7 +130,12 @@ class _Block:
                 self._open(index, offset)
             text = parse(mnemonic, operands)
             raw = code[offset : offset + size]
-            if text.name in ENDS_PLAN or _debug_register(text) or self._undefined(text, raw):
+            if (
+                text.name in ENDS_PLAN
+                or _debug_register(text)
+                or _segment_register(text) == "cs"
+                or self._undefined(text, raw)
+            ):
                 break
             self._instruction(index, offset, text, raw)
             cut = _ends_section(text)
@@ -152,7 +180,9 @@ class _Block:
         for byte in raw:
             if byte not in PREFIXES:
                 break
-            if byte == 0x66:
+            if byte in OVERRIDES and not is_string(text):
+                text = _overridden(text, OVERRIDES[byte])
+            elif byte == 0x66:
                 wide = 6 - self._wide
             elif byte == 0x67:
                 address = 6 - self._wide
@@ -161,11 +191,15 @@ class _Block:
     def _guard(self, text: Text) -> None:
         """An instruction that this ring or this state doesn't allow ends the plan when it comes to that."""
         name = text.name
+        if name in PROTECTED:
+            self._add_guard(ENTRY_PROTECTED)
         guard = -1
         if name in PRIVILEGED or _control_register(text):
             guard = ENTRY_RING0
         elif name in SENSITIVE or name.startswith(("ins", "outs")):
             guard = ENTRY_IOPL
+        elif name in FLAGS and self.bits == 16:
+            guard = ENTRY_VM86
         elif name not in PLAIN:
             if any(isinstance(o, Other) and "xmm" in o.name for o in text.operands):
                 guard = ENTRY_SSE
@@ -175,9 +209,22 @@ class _Block:
                 guard = ENTRY_FPU
             elif name in ("ldmxcsr", "stmxcsr"):
                 guard = ENTRY_SSE
-        if guard >= 0 and guard not in self._guards:
+        if guard >= 0:
+            self._add_guard(guard)
+
+    def _add_guard(self, guard: int) -> None:
+        if guard not in self._guards:
             self._guards.add(guard)
             self.segment.guard(guard)
+
+
+def _overridden(text: Text, segment: int) -> Text:
+    """Capstone hides an override that names the default segment of another base, as in DS:[EBP]."""
+    operands = tuple(
+        operand._replace(segment=segment, override=True) if isinstance(operand, Memory) else operand
+        for operand in text.operands
+    )
+    return text._replace(operands=operands)
 
 
 def _late_loads(entries: list[Entry]) -> bool:

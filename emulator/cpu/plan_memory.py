@@ -3,24 +3,34 @@
 import re
 from typing import Final
 
-from emulator.cpu.plan_segment import Segment, Unplannable
-from emulator.cpu.plan_steps import EAX, EBX, ECX, EDI, EDX, ESI, ESP, SS, Instruction, Step
-from emulator.cpu.plan_text import Immediate, Memory, Operand, Other, Register
+from emulator.cpu.classify import UNALIGNED
+from emulator.cpu.kinds import SEGMENTS
+from emulator.cpu.plan_segment import Unplannable
+from emulator.cpu.plan_steps import EAX, EBX, ECX, EDI, EDX, ESI, ESP, Instruction, Step
+from emulator.cpu.plan_text import Immediate, Memory, Operand, Other, Register, Text
 from emulator.cpu.plan_values import AND, Known, add, constant, scale
 from emulator.timing.plan import (
     ENTRY_ALIGNED,
     ENTRY_DESCRIPTOR,
+    ENTRY_FAR,
     ENTRY_FXSR,
-    ENTRY_LAST,
+    ENTRY_NO_TASK,
     ENTRY_NOT_ZERO,
-    ENTRY_OUTER,
-    ENTRY_PROTECTED,
-    ENTRY_TO_VM86,
-    FLAG_BUSY,
-    FLAG_MARKS,
+    FLAG_FIRST,
     FLAG_MASK,
     FLAG_OVERRIDE,
-    FLAG_STACK,
+    RELEASED,
+    STACK_TOP,
+)
+from emulator.timing.plan_system import (
+    FAR_CALL,
+    FAR_IRET,
+    FAR_JUMP,
+    FAR_RETURN,
+    TO_LDT,
+    TO_LOOK,
+    TO_SEGMENT,
+    TO_TASK,
 )
 
 ES, DS = 0, 3
@@ -28,7 +38,7 @@ _STRING: Final = re.compile(r"(movs|stos|lods|scas|cmps|ins|outs)([bwd])$")
 _WIDTHS: Final = {"b": 1, "w": 2, "d": 4}
 
 
-def is_string(i: Instruction) -> bool:
+def is_string(i: Instruction | Text) -> bool:
     """A string instruction, and not the SSE ones of the same name."""
     match = _STRING.match(i.name)
     return match is not None and not any(
@@ -83,13 +93,13 @@ def string(i: Instruction) -> None:
 
 def _xlat(i: Instruction) -> None:
     s = i.segment
-    prefix = next((byte for byte in i.code if byte in _OVERRIDES), 0)
+    prefix = next((byte for byte in i.code if byte in OVERRIDES), 0)
     flags = (FLAG_MASK if i.address_size == 2 else 0) | (FLAG_OVERRIDE if prefix else 0)
     address = add(s.registers[EBX], s.get(EAX, 1))
-    s.set(EAX, 1, s.load(address, _OVERRIDES.get(prefix, DS), 1, flags=flags))
+    s.set(EAX, 1, s.load(address, OVERRIDES.get(prefix, DS), 1, flags=flags))
 
 
-_OVERRIDES: Final = {0x26: 0, 0x2E: 1, 0x36: 2, 0x3E: 3, 0x64: 4, 0x65: 5}
+OVERRIDES: Final = {0x26: 0, 0x2E: 1, 0x36: 2, 0x3E: 3, 0x64: 4, 0x65: 5}
 
 
 def _operand(i: Instruction) -> Memory | None:
@@ -162,97 +172,89 @@ def _table(i: Instruction) -> None:
 # -- segments and far transfers
 
 
-def _descriptor(s: Segment, selector: Known, flags: int = 0) -> None:
-    s.test(ENTRY_DESCRIPTOR, selector, flags=flags)
+def _descriptor(i: Instruction, selector: Known, what: int, register: int = 0) -> None:
+    first = not _operand(i) and i.name != "pop"
+    i.segment.test(ENTRY_DESCRIPTOR, selector, size=what, result=register, flags=FLAG_FIRST if first else 0)
 
 
 def load_segment(i: Instruction) -> None:
     """MOV and POP to a segment register."""
-    s = i.segment
-    selector = s.pop(i.wide) if i.name == "pop" else None
+    target = i.operands[0]
+    assert isinstance(target, Other)
+    selector = i.segment.pop(i.wide) if i.name == "pop" else None
     if i.name == "mov":
         source = i.operands[1]
         if isinstance(source, Memory):
             source = source._replace(size=2)
         selector = i.read(source)
-    _descriptor(s, selector, FLAG_MARKS)
+    _descriptor(i, selector, TO_SEGMENT, SEGMENTS[target.name])
 
 
-def _far_pointer(i: Instruction) -> Known:
+def _far_pointer(i: Instruction, memory: Memory) -> Known:
     """Read m16:16 or m16:32; the selector."""
-    memory = _operand(i)
-    assert memory is not None
     s, flags = i.segment, i.flags(memory)
     s.load(i.address(memory), memory.segment, i.wide, flags=flags)
     return s.load(add(i.address(memory), constant(i.wide)), memory.segment, 2, flags=flags)
 
 
 def _load_far_pointer(i: Instruction) -> None:
-    _descriptor(i.segment, _far_pointer(i), FLAG_MARKS)
+    memory = _operand(i)
+    if memory is None:
+        return
+    _descriptor(i, _far_pointer(i, memory), TO_SEGMENT, SEGMENTS[i.name[1:]])
     i.write(i.operands[0], None)
 
 
-def far_transfer(i: Instruction) -> None:
-    """Far JMP and CALL to a code segment."""
+def _far(i: Instruction, how: int, selector: Known, released: int = 0) -> None:
+    """What the engine does there depends on memory as it is then: no store of the section comes before."""
     s = i.segment
-    if _operand(i):
-        selector = _far_pointer(i)
-    else:
+    if s.stores:
+        raise Unplannable
+    s.hold(s.registers[ESP], STACK_TOP)
+    s.hold(constant(released), RELEASED)
+    s.test(ENTRY_FAR, selector, size=i.wide, flags=how)
+
+
+def far_transfer(i: Instruction) -> None:
+    """Far JMP and CALL."""
+    s, memory = i.segment, _operand(i)
+    how = FAR_CALL if "call" in i.name else FAR_JUMP
+    if memory is None:
         first = i.operands[0]
         selector = i.read(first)
         if isinstance(first, Other):
             selector = constant(int(first.name.split(":")[0], 0))
-    _descriptor(s, selector)
-    if "call" in i.name:
-        s.push(None, i.wide)
-        s.push(None, i.wide)
+        s.test(ENTRY_NO_TASK, selector)
+    else:
+        if s.stores:
+            raise Unplannable
+        at = add(i.address(memory), constant(i.wide))
+        s.test(ENTRY_NO_TASK, s.look(at, memory.segment, 2, i.flags(memory)))
+        selector = _far_pointer(i, memory)
+    _far(i, how, selector)
 
 
 def _far_return(i: Instruction) -> None:
-    s, size = i.segment, i.wide
-    s.pop(size)
-    selector = s.pop(size)
-    s.guard(ENTRY_PROTECTED)
-    s.test(ENTRY_OUTER, selector, result=1)
-    _descriptor(s, selector)
-    s.test(ENTRY_OUTER, selector)
     released = next((o.value for o in i.operands if isinstance(o, Immediate)), 0)
-    s.registers[ESP] = add(s.registers[ESP], constant(released))
-    s.pop(size)
-    _descriptor(s, s.pop(size))
+    _far(i, FAR_RETURN, constant(0), released)
 
 
 def _iret(i: Instruction) -> None:
-    s, size = i.segment, i.wide
-    s.pop(size)
-    selector = s.pop(size)
-    flags = s.pop(size)
-    s.guard(ENTRY_PROTECTED)
-    top = s.registers[ESP]
-    if size == 4:
-        s.test(ENTRY_TO_VM86, flags, result=7)  # six pops and the end of the plan, or none of these
-        for n in range(6):
-            s.load(add(top, constant(4 * n)), SS, 4, flags=FLAG_STACK)
-        s.guard(ENTRY_LAST)
-    s.test(ENTRY_OUTER, selector, result=1)
-    _descriptor(s, selector)
-    s.test(ENTRY_OUTER, selector)
-    s.pop(size)
-    _descriptor(s, s.pop(size))
+    _far(i, FAR_IRET, constant(0))
 
 
 def _task_register(i: Instruction) -> None:
     operand: Operand = i.operands[0]
     if isinstance(operand, Memory):
         operand = operand._replace(size=2)
-    _descriptor(i.segment, i.read(operand), FLAG_BUSY if i.name == "ltr" else 0)
+    _descriptor(i, i.read(operand), TO_TASK if i.name == "ltr" else TO_LDT)
 
 
 def _look_at_descriptor(i: Instruction) -> None:
     operand: Operand = i.operands[-1]
     if isinstance(operand, Memory):
         operand = operand._replace(size=2)
-    _descriptor(i.segment, i.read(operand))
+    _descriptor(i, i.read(operand), TO_LOOK)
     if len(i.operands) > 1:
         i.write(i.operands[0], None)
 
@@ -292,6 +294,8 @@ def other(i: Instruction) -> None:
         if i.name in ("fnstcw", "fnstsw", "fldcw"):
             size = 2
         pieces = [(at, min(8, size - at)) for at in range(0, size, 8)]
+        if size == 16 and i.name not in UNALIGNED:
+            i.segment.test(ENTRY_ALIGNED, i.address(memory), size=16, result=memory.segment)
         several(i, pieces, write=write)
     if i.operands and isinstance(i.operands[0], Register) and i.name not in ("ltr", "out"):
         i.write(i.operands[0], None)

@@ -156,6 +156,20 @@ class Segment:
             raise Unplannable
         self._entry(operation, value, size=size, flags=flags, result=result)
 
+    def hold(self, value: Known, slot: int) -> None:
+        """Put a value where an instruction of many accesses finds it. Raises: Unplannable."""
+        if value is None:
+            raise Unplannable
+        first, factor1, second, factor2, displacement = self._fit(value)
+        self._plain(ENTRY_SUM, first, second, factor1, factor2, 0, displacement, slot)
+
+    def look(self, address: Known, segment: int, size: int, flags: int) -> Known:
+        """A value in memory, without an access. Raises: Unplannable."""
+        if address is None or flags & FLAG_MASK:
+            raise Unplannable
+        stack = bool(flags & FLAG_STACK)
+        return self.nodes.value(Load(address, segment, size, signed=False, stack=stack, after=0))
+
     def guard(self, operation: int) -> None:
         """An entry without a value."""
         self.entries.append((operation, ZERO, ZERO, 0, 0, 0, 0, 0, 0, 0, 0, self.index))

@@ -26,6 +26,7 @@ from emulator.timing.plan import (
     on_section,
     section_entry,
 )
+from emulator.timing.plan_system import on_system
 from emulator.timing.planned import on_fetch
 from emulator.timing.schema import Profile
 from emulator.timing.state import ENTRY, SECTION
@@ -63,13 +64,14 @@ class PlanStore:
         s.planned = 1
         s.access_function, s.line_function = on_access.address, on_line.address
         s.section_entry = section_entry.address
+        s.system_function = on_system.address
         s.fetch_function = on_fetch.address
         s.block_function = on_block.address
         s.entries, s.sections = int(self._entries.ctypes.data), int(self._sections.ctypes.data)
         s.split_function = engine.callback(self._split)
         s.section_function = engine.callback(self._hook_sections)
         s.steps_function = engine.callback(self._make_steps)
-        blocks.plan = self.plan
+        blocks.plan, blocks.install = self.plan, self._install
 
     def plan(self, record: Any, code: bytes, bits: int) -> None:
         """Give a new block record its plan."""

@@ -17,7 +17,7 @@ HIGH: Final = {name: number for number, name in enumerate(("ah", "ch", "dh", "bh
 SIZES: Final = {
     "byte": 1, "word": 2, "dword": 4, "fword": 6, "qword": 8, "xword": 10, "tbyte": 10, "xmmword": 16,
 }  # fmt: skip
-_MEMORY: Final = re.compile(r"(?:(\w+ )?ptr )?(?:([c-g]s|es):)?\[([^\]]*)\]$")
+_MEMORY: Final = re.compile(r"(?:(\w+ )?ptr )?(?:([c-gs]s):)?\[([^\]]*)\]$")
 _TERM: Final = re.compile(r"([+-]?) ?([^ +-]+)")
 _NUMBER: Final = re.compile(r"-?(0x[0-9a-f]+|\d+)$")
 _REPEAT: Final = frozenset({"rep", "repe", "repz", "repne", "repnz"})

@@ -298,6 +298,7 @@ class Processor(Events):
 
     def _page_fault(self) -> None:
         s = self.state
+        self._settle_flags()
         if s.fault_kind != FETCH:  # a fetch faults before its block is charged
             self.blocks.unretire(self.registers.linear_eip)
         elif (self.engine.fault_address - self.registers.base(CS)) & 0xFFFFFFFF > self.registers.limit(CS):

@@ -8,6 +8,7 @@ import ctypes
 from typing import Final
 
 from emulator.cpu import layout
+from emulator.timing.hooked import CC_OP_EFLAGS
 
 ES, CS, SS, DS, FS, GS = range(6)
 EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI = range(8)
@@ -46,6 +47,7 @@ class Registers:
         self._general = [u64.from_address(address + 8 * i) for i in range(8)]
         self._eip = u64.from_address(address + layout.EIP)
         self._eflags = u64.from_address(address + layout.EFLAGS)
+        self._flags_state = u32.from_address(address + layout.FLAGS_STATE)
         self._hflags = u32.from_address(address + layout.HFLAGS)
         self._hflags2 = u32.from_address(address + layout.HFLAGS2)
         self._control = [u64.from_address(address + layout.CONTROL + 8 * i) for i in range(5)]
@@ -83,6 +85,10 @@ class Registers:
     @system_flags.setter
     def system_flags(self, value: int) -> None:
         self._eflags.value = value & 0xFFFFFFFF
+
+    def condition_codes_are_computed(self) -> None:
+        """The engine has put the condition codes where it keeps them as bits, and lost track of it."""
+        self._flags_state.value = CC_OP_EFLAGS
 
     @property
     def hflags(self) -> int:

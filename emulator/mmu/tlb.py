@@ -19,8 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from emulator.compiled import Word, as_pointer, compiled, inlined, load_u8, store_u8
-from emulator.jit import carray
+from emulator.compiled import Word, compiled, inlined, load_u8, store_u8
 from emulator.mmu.walk import RIGHT_BIG, RIGHT_GLOBAL
 
 TAGS: Final = 16  # page directories that a tagged TLB tells apart
@@ -111,10 +110,9 @@ def victim(s: Any, side: Word, page: Word, big: bool) -> Word:
     tag = page >> 10 | BIG_TAG if big else page
     ways = s.tlb_ways[array]
     first = s.tlb_base[array] + (tag & (s.tlb_sets[array] - 1)) * ways
-    ages = carray(as_pointer(s.tlb_age_at + 8 * first), (ARRAY_SIZE,), dtype=np.int64)
-    oldest = ages[0]
-    for way in range(1, ways):
-        oldest = min(oldest, ages[np.uint64(way)])
+    oldest = s.tlb_age[np.uint64(first)]
+    for entry in range(first + 1, first + ways):
+        oldest = min(oldest, s.tlb_age[np.uint64(entry)])
     return oldest & ENTRY_MASK
 
 

@@ -82,6 +82,7 @@ def mark_table(s: Any, at: Word) -> None:
     mark = s.table_frames + 8 * (at >> 12)
     if load_i64(mark) != s.epoch:
         store_i64(mark, s.epoch)
+        s.marked = 1
         s.last_data_line = -1  # a write to the line that was read last must be looked at
         if not load_u8(s.special_frames + (at >> 12)):
             store_u8(s.special_frames + (at >> 12), 1)

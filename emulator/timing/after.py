@@ -52,16 +52,24 @@ def block_at(s: Any, index: Word) -> Any:
 
 
 @inlined
+def length_of(block: Any) -> Word:
+    """Bytes that a block is charged for: a translation, or a piece of a long one (long_blocks.py)."""
+    piece = np.int64(block.piece)
+    return piece if piece else np.int64(block.size)
+
+
+@inlined
 def end_of_last(s: Any) -> Word:
     """Linear address behind the last block."""
-    return (s.last_address + np.int64(block_at(s, s.last_block).size)) & 0xFFFFFFFF
+    return (s.last_address + length_of(block_at(s, s.last_block))) & 0xFFFFFFFF
 
 
 @inlined
 def in_last_block(s: Any, first: Word, last: Word) -> Any:
     """Are some of these physical addresses in the running block?"""
     block = block_at(s, s.last_block)
-    return first < block.physical + np.int64(block.size) and last >= block.physical
+    physical = np.int64(block.physical)
+    return first < physical + length_of(block) and last >= physical
 
 
 @compiled

@@ -13,6 +13,7 @@ from emulator.jit import carray, types
 from emulator.mmu.walk import control
 from emulator.timing.after import block_at
 from emulator.timing.checks import ALIGNED_16, GP, access_offset, fail
+from emulator.timing.hooked import note_hook
 from emulator.timing.modes import ALL, CS
 from emulator.timing.state import ACCESS, PLAN, STATE_POINTER
 
@@ -25,6 +26,7 @@ def on_aligned(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_CODE on an instruction with an aligned 16-byte operand."""
     s = carray(state, (1,))[0]
     address = address & ALL
+    note_hook(s, address)
     if control(s, 0) & CR0_EM_TS or not control(s, 4) & CR4_OSFXSR or not s.last_block:
         return
     if (load_u32(s.at_eip) + load_i64(s.at_segments + 24 * CS + 8)) & ALL != address:

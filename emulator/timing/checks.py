@@ -28,6 +28,7 @@ from emulator.mmu.tlb import DATA
 from emulator.mmu.walk import control, permitted
 from emulator.timing.after import block_at
 from emulator.timing.fill import translation
+from emulator.timing.hooked import note_hook
 from emulator.timing.modes import (
     ALL,
     BIG,
@@ -214,6 +215,7 @@ def on_instruction(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_CODE of checked translations: before each instruction."""
     s = carray(state, (1,))[0]
     address = address & ALL
+    note_hook(s, address)
     block = block_at(s, s.last_block)
     if not s.checks or not s.last_block or block.plan < 0:
         return

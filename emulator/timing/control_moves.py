@@ -13,6 +13,7 @@ from emulator.jit import carray, types
 from emulator.mmu.tlb import CODE
 from emulator.timing.checks import GP, fail
 from emulator.timing.fill import translation
+from emulator.timing.hooked import note_hook
 from emulator.timing.modes import ALL
 from emulator.timing.state import STATE_POINTER
 
@@ -47,6 +48,7 @@ def on_move_to_control(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_CODE on MOV to CR0 or CR4. Outside ring 0 the engine refuses it by itself."""
     s = carray(state, (1,))[0]
     address = address & ALL
+    note_hook(s, address)
     if load_u32(s.at_hflags) & 3:
         return
     modrm = move_to_control(s, address)

@@ -12,6 +12,7 @@ from emulator.mmu.tlb import DATA
 from emulator.mmu.walk import control
 from emulator.timing.after import block_at, invlpg_operand
 from emulator.timing.fill import translation
+from emulator.timing.hooked import note_hook
 from emulator.timing.modes import CHECK_SEGMENTS, CR0_PE, VM, unflat_segments
 from emulator.timing.state import STATE_POINTER
 
@@ -39,6 +40,7 @@ def peek16(s: Any, linear: Word) -> Word:
 def on_far(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_CODE on a far JMP or CALL."""
     s = carray(state, (1,))[0]
+    note_hook(s, address & 0xFFFFFFFF)
     block = block_at(s, s.last_block)
     if not control(s, 0) & CR0_PE or load_u32(s.at_eflags) & VM or block.far_selector == 0:
         return
@@ -60,6 +62,7 @@ def on_far(engine: Any, address: Any, size: Any, state: Any) -> Any:
 def on_segment_loaded(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_CODE behind a segment load in the middle of a block."""
     s = carray(state, (1,))[0]
+    note_hook(s, address & 0xFFFFFFFF)
     unflat = unflat_segments(s) & 0x3F
     if unflat & ~s.watch and not s.checks & CHECK_SEGMENTS:
         s.watch |= unflat

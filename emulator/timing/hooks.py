@@ -31,11 +31,12 @@ from emulator.jit import carray, from_dtype, types
 from emulator.mmu.tlb import CODE
 from emulator.mmu.walk import table_frame
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
-from emulator.timing.after import after_effect, block_at, end_of_last, in_last_block
+from emulator.timing.after import after_effect, block_at, end_of_last, in_last_block, length_of
 from emulator.timing.causes import BRANCH, COUNT, DEVICE
 from emulator.timing.charge import charge, charge_instructions, select_row
 from emulator.timing.crossing import crossing
 from emulator.timing.fill import translation
+from emulator.timing.hooked import settle_flags
 from emulator.timing.modes import NEEDS, enter_block, evaluate
 from emulator.timing.plan import HF_ADDSEG, HF_SS32, enter_ring
 from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT, STOP_RESUME
@@ -51,6 +52,9 @@ BRANCH_FAR = 7
 
 EFLAGS_IF = 0x200
 HFLAGS_INHIBIT_IRQ = 0x8
+
+NOWHERE = 1 << 40
+LONGEST = 128  # instructions of a block that is charged whole: see long_blocks.py
 
 REWRITTEN = 1  # the running block has stored into itself
 STORING = 2  # that store runs once more, alone
@@ -149,7 +153,9 @@ def resume_rewritten(s: Any, address: Word) -> Any:
     """
     if s.rewritten == REWRITTEN:
         s.rewritten = 0
-        if s.last_address <= address < s.last_address + np.int64(block_at(s, s.last_block).size):
+        settle_flags(s, address)
+        last = block_at(s, s.last_block)
+        if s.last_address <= address < s.last_address + length_of(last):
             call3(s.unretire_function, address, 0, 0)
             s.rewritten = STORING
             s.saved_reads = s.reads
@@ -216,6 +222,23 @@ def note_mode(s: Any) -> None:
         s.usual_hflags = hflags if hflags & (HF_SS32 | HF_ADDSEG) == HF_SS32 else -1
 
 
+@compiled
+def continues(s: Any, address: Word, size: Word, again: bool) -> Any:
+    """Does a translation begin inside a piece of a long block that has been charged (long_blocks.py)?"""
+    if not again and address != s.piece_edge:
+        s.piece_next = -1
+        return False
+    if call3(s.piece_function, address, size, s.piece_next) == 1:
+        s.piece_edge = address
+        if again:
+            s.resume = address
+        return True
+    s.piece_edge = (address + size) & 0xFFFFFFFF
+    if s.piece_next == NOWHERE and (end_of_last(s) - address) & 0xFFFFFFFF <= size:
+        s.piece_next = -1
+    return True
+
+
 @callback(types.void(types.int64, types.int64, types.uint32, STATE_POINTER))
 def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_BLOCK: charge one basic block at its entry."""
@@ -225,6 +248,10 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     if s.last_rep == address + 1 and repeats(s, address):
         return
     if s.section_next and left_over(s, address):
+        if s.piece_next >= 0:
+            continues(s, address, size, True)
+        return
+    if s.piece_next >= 0 and continues(s, address, size, False):
         return
     if s.rewritten and resume_rewritten(s, address):
         return
@@ -255,6 +282,10 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     block = block_at(s, index)
     if s.watch & block.needs & NEEDS and enter_block(s, block, index):
         return
+    if block.piece:
+        s.piece_edge = (address + size) & 0xFFFFFFFF
+        size = np.int64(block.piece)
+        s.piece_next = address + size
     if block.sections > 1 and block.hooked != address and call3(s.section_function, index, address, size):
         return
     if s.last_branch:
@@ -367,3 +398,6 @@ def on_translate(engine: Any, current: Any, previous: Any, state: Any) -> Any:
     physical = (found & 0xFFFFF) << 12 | (address & 0xFFF)
     if found >= 0 and physical < s.ram_size:
         store_u32(s.block_table + 4 * physical, 0)
+        if carray(current, (1,))[0].count > LONGEST:  # the pieces behind its first
+            for at in range(physical + 1, min((physical | 0xFFF) + 1, s.ram_size)):
+                store_u32(s.block_table + 4 * at, 0)

@@ -36,6 +36,7 @@ from emulator.timing.causes import DEVICE
 from emulator.timing.charge import charge
 from emulator.timing.crossing import crossing
 from emulator.timing.fill import translation
+from emulator.timing.hooked import note_hook
 from emulator.timing.state import ENTRY, QUICK_PAGES, SECTION, STATE_POINTER
 
 ENTRY_BYTES: Final = ENTRY.itemsize
@@ -49,14 +50,14 @@ SECTION_BYTES: Final = SECTION.itemsize
     ENTRY_STEP,
     ENTRY_NOT_ZERO,
     ENTRY_DESCRIPTOR,
+    ENTRY_NO_TASK,
+    ENTRY_FAR,
     ENTRY_PROTECTED,
-    ENTRY_OUTER,
-    ENTRY_TO_VM86,
-    ENTRY_LAST,
     ENTRY_FXSR,
     ENTRY_ALIGNED,
     ENTRY_RING0,
     ENTRY_IOPL,
+    ENTRY_VM86,
     ENTRY_FPU,
     ENTRY_SSE,
     ENTRY_OPAQUE,
@@ -67,10 +68,11 @@ FLAG_MASK: Final = 2  # 16-bit addressing
 FLAG_STACK: Final = 4  # wraps with SS
 FLAG_OVERRIDE: Final = 8  # the segment's base counts even if the usual ones are 0
 FLAG_SIGNED: Final = 16
-FLAG_MARKS: Final = 32  # a descriptor is marked as accessed
-FLAG_BUSY: Final = 64  # a TSS's is marked as busy
+FLAG_FIRST: Final = 32  # the instruction has accessed nothing before
 
 ZERO: Final = 8
+STACK_TOP: Final = 10  # what a far transfer needs, besides a selector: ESP,
+RELEASED: Final = 11  # and the bytes that RETF releases
 TEMPORARIES: Final = 128
 IMMEDIATE: Final = 255
 
@@ -93,6 +95,7 @@ SS: Final = 2
 PASSED: Final = 0
 REFUSED: Final = 1
 DOUBTFUL: Final = 2  # passed; what follows must wait until the block has come here
+MARKED: Final = 4  # nothing done yet: a table is read that the block may have accessed just before
 
 
 @inlined
@@ -116,6 +119,8 @@ def modelled(s: Any, linear: Word, size: Word, write: bool, user: bool) -> Word:
     """One access: check its rights, count it, and drive the model. Its physical address is `planned_at`."""
     page = linear >> 12
     found = translation(s, DATA, page)
+    if s.marked:
+        return MARKED
     if found < 0 or not permitted(s, found >> 20, write, user):
         return REFUSED
     last = (linear + size - 1) & ALL
@@ -123,6 +128,8 @@ def modelled(s: Any, linear: Word, size: Word, write: bool, user: bool) -> Word:
     s.planned_at = physical
     if last >> 12 != page:
         second = translation(s, DATA, last >> 12)
+        if s.marked:
+            return MARKED
         if second < 0 or not permitted(s, second >> 20, write, user):
             return REFUSED
         s.planned_at = -1
@@ -155,6 +162,16 @@ def on_access(linear: Any, how: Any, state: Any) -> Any:
     """`modelled`, for compiled callers: it is large. how = size << 2 | write << 1 | user."""
     s = carray(state, (1,))[0]
     return modelled(s, linear, how >> 2, how & 2 != 0, how & 1 != 0)
+
+
+@compiled
+def touch(s: Any, linear: Word, size: Word, write: Word, user: Word) -> Word:
+    """One access, whichever tables it reads: PASSED, DOUBTFUL or REFUSED."""
+    result = MARKED
+    while result == MARKED:
+        s.marked = 0
+        result = call3(s.access_function, linear & ALL, size << 2 | write << 1 | user, s.self)
+    return result
 
 
 @callback(types.int64(types.int64, types.int64, STATE_POINTER))
@@ -308,34 +325,6 @@ def operate(operation: Word, a: Word, b: Word) -> Word:
 
 
 @compiled
-def descriptor(s: Any, selector: Word, flags: Word) -> Word:
-    """A segment load reads its descriptor as a supervisor, and may write back that it did."""
-    selector &= 0xFFFF
-    if not control(s, 0) & CR0_PE or load_u32(s.at_eflags) & VM or not selector & 0xFFFC:
-        return PASSED
-    table = s.at_ldt if selector & 4 else s.at_gdt
-    if selector | 7 > load_u32(table + 16):
-        return REFUSED
-    at = (load_i64(table + 8) + (selector & 0xFFF8)) & ALL
-    result: Word = PASSED
-    for half in range(2):
-        one = call3(s.access_function, (at + 4 * half) & ALL, 4 << 2, s.self)
-        if one == REFUSED:
-            return REFUSED
-        result |= one
-    high = peek(s, (at + 4) & ALL, 4)
-    marks = flags & FLAG_BUSY or (flags & FLAG_MARKS and high & 0x9100 == 0x9000)
-    if marks:
-        one = call3(s.access_function, (at + 4) & ALL, 4 << 2 | 2, s.self)
-        if one == REFUSED:
-            return REFUSED
-        result |= one
-    s.last_data_page = -1  # the ring may have no right to it
-    s.quick_page = -1
-    return result
-
-
-@compiled
 def allowed(s: Any, guard: Word) -> Any:
     """May the instruction behind this guard run, or is it an exception?"""
     if guard == ENTRY_PROTECTED:
@@ -348,6 +337,9 @@ def allowed(s: Any, guard: Word) -> Any:
             return True
         ring = load_u32(s.at_hflags) & 3
         return (flags >> 12 & 3) == 3 if flags & VM else ring <= flags >> 12 & 3
+    if guard == ENTRY_VM86:
+        flags = load_u32(s.at_eflags)
+        return not flags & VM or flags >> 12 & 3 == 3
     if guard == ENTRY_FPU:
         return not control(s, 0) & CR0_EM_TS
     if guard == ENTRY_SSE:
@@ -402,16 +394,72 @@ def instruction_end(s: Any, at: Word, end: Word) -> Word:
 
 
 @compiled
-def run_plain(s: Any, first: Word, end: Word, doubtful: bool) -> Word:
+def overlaps(s: Any, at: Word, linear: Word, size: Word) -> Any:
+    """Is the table entry at physical address `at` among these bytes?"""
+    found = translation(s, DATA, linear >> 12)
+    if found < 0:
+        return False
+    physical = (found & 0xFFFFF) << 12 | (linear & 0xFFF)
+    return physical < at + 4 and at < physical + size
+
+
+@compiled
+def tables_of_own(s: Any, r: Any, first: Word, now: Word, page: Word) -> Any:
+    """Has an earlier instruction of the section accessed the entries that map `page`?"""
+    hflags = load_u32(s.at_hflags)
+    directory = (control(s, 3) & 0xFFFFF000) + ((page >> 10) << 2)
+    table: Word = directory
+    if directory < s.ram_size:
+        table = (load_u32(s.ram + directory) & 0xFFFFF000) + ((page & 0x3FF) << 2)
+    index = np.int64(entry_at(s, now).index)
+    for i in range(first, now):
+        e = entry_at(s, i)
+        if np.int64(e.kind) != ENTRY_ACCESS or np.int64(e.index) == index:
+            continue
+        linear = linear_of(s, r, e, hflags)
+        size = np.int64(e.size)
+        if overlaps(s, directory, linear, size) or overlaps(s, table, linear, size):
+            return True
+    return False
+
+
+@compiled
+def after_mark(s: Any, r: Any, first: Word, now: Word, linear: Word, user: bool) -> Word:
+    """An access reads a page table for the first time since the soft TLB was flushed.
+
+    If the block has accessed that entry just before, what it has stored isn't there yet, or what it is about
+    to load would have A and D set too early: the access waits (MARKED). Otherwise it is done.
+    """
+    e = entry_at(s, now)
+    index = np.int64(e.index)
+    size = np.int64(e.size)
+    begun = False
+    for i in range(first, now):
+        earlier = entry_at(s, i)
+        begun |= np.int64(earlier.kind) == ENTRY_ACCESS and np.int64(earlier.index) == index
+    last = (linear + size - 1) & ALL
+    if not begun and (
+        tables_of_own(s, r, first, now, linear >> 12) or tables_of_own(s, r, first, now, last >> 12)
+    ):
+        s.marked = 0
+        s.split_wanted = index
+        return MARKED
+    write = np.int64(e.flags) & FLAG_WRITE
+    return touch(s, linear, size, write, 1 if user else 0)
+
+
+@compiled
+def run_plain(s: Any, first: Word, begin: Word, end: Word, doubtful: bool) -> Word:
     """Evaluate entries that need no values but those of entry registers; DONE, STOPPED or SPLIT.
 
-    `doubtful`: the first has been evaluated, and what is behind its instruction must wait.
+    The section's are `first` to `end`, those from `begin` on are left. `doubtful`: that one has been
+    evaluated, and what is behind its instruction must wait.
     """
     r = carray(as_pointer(s.at_registers), (9,), dtype=np.int64)
     hflags = load_u32(s.at_hflags)
     user = hflags & 3 == 3
     whole = end
-    i = first
+    i = begin
     if doubtful:
         end = instruction_end(s, i, end)
         i += 1
@@ -431,8 +479,12 @@ def run_plain(s: Any, first: Word, end: Word, doubtful: bool) -> Word:
         write = np.int64(e.flags) & FLAG_WRITE
         if not quick(s, linear, size, write, user):
             result = call3(s.access_function, linear, size << 2 | write << 1 | (1 if user else 0), s.self)
+            if result == MARKED:
+                result = after_mark(s, r, first, i - 1, linear, user)
             if result == REFUSED:
                 return STOPPED
+            if result == MARKED:
+                return SPLIT
             if result == DOUBTFUL:
                 end = instruction_end(s, i - 1, end)
     return DONE if end == whole else SPLIT
@@ -463,8 +515,12 @@ def run_sliced(s: Any, first: Word, count: Word) -> Word:
                 s.planned_at = s.quick_base | (linear & 0xFFF)
             else:
                 result = call3(s.access_function, linear, size << 2 | write << 1 | (1 if user else 0), s.self)
+                if result == MARKED:
+                    result = after_mark(s, r, first, i - 1, linear, user)
                 if result == REFUSED:
                     return STOPPED
+                if result == MARKED:
+                    return SPLIT
                 if result == DOUBTFUL:
                     end = instruction_end(s, i - 1, end)
             if write:
@@ -496,22 +552,12 @@ def run_sliced(s: Any, first: Word, count: Word) -> Word:
         elif kind == ENTRY_NOT_ZERO:
             if value_of(r, e) & ALL == 0:
                 return STOPPED
-        elif kind == ENTRY_DESCRIPTOR:
-            result = descriptor(s, value_of(r, e), flags)
+        elif ENTRY_DESCRIPTOR <= kind <= ENTRY_FAR:
+            result = call3(s.system_function, i - 1, value_of(r, e), s.self)
             if result == REFUSED:
                 return STOPPED
-            if result == DOUBTFUL:
-                end = instruction_end(s, i - 1, end)
-        elif kind == ENTRY_OUTER:  # 1: an inner ring is an exception; else: stop unless an outer one
-            ring = value_of(r, e) & 3
-            now = hflags & 3
-            if (e.result and ring < now) or (not e.result and ring <= now):
-                return STOPPED
-        elif kind == ENTRY_TO_VM86:
-            if not (value_of(r, e) & VM and hflags & 3 == 0):
-                i += np.int64(e.result)
-        elif kind == ENTRY_LAST:
-            return STOPPED
+            if result == MARKED:
+                return SPLIT
         elif kind == ENTRY_ALIGNED:
             segment = np.int64(e.result)
             base = load_i64(s.at_segments + 24 * segment + 8)
@@ -541,7 +587,7 @@ def evaluate_section(s: Any, number: Word) -> Word:
     first, count = np.int64(section.first), np.int64(section.count)
     if section.sliced:
         return run_sliced(s, first, count)
-    return run_plain(s, first, first + count, False)
+    return run_plain(s, first, first, first + count, False)
 
 
 @compiled
@@ -559,7 +605,8 @@ def go_on(s: Any, block: Any, index: Word, number: Word, result: Word) -> None:
 def section_entry(index: Any, number: Any, state: Any) -> Any:
     """Run section `number` of the running block, or (-1) that of one instruction, section `index`.
 
-    From 2^32 on `number` is an entry of the block's only section: it has been evaluated, and was doubtful.
+    From 2^32 on `number` is an entry of the block's only section: 1 << 32, it has been evaluated and was
+    doubtful; 2 << 32, it hasn't.
     """
     s = carray(state, (1,))[0]
     if number < 0:
@@ -568,8 +615,9 @@ def section_entry(index: Any, number: Any, state: Any) -> Any:
         return 0
     block = block_at(s, index)
     if number >> 32:
-        end = np.int64(block.entry) + np.int64(block.entries)
-        go_on(s, block, index, 0, run_plain(s, number & ALL, end, True))
+        first = np.int64(block.entry)
+        end = first + np.int64(block.entries)
+        go_on(s, block, index, 0, run_plain(s, first, number & ALL, end, number >> 32 == 1))
     else:
         go_on(s, block, index, number, evaluate_section(s, np.int64(block.section) + number))
     return 0
@@ -579,6 +627,7 @@ def section_entry(index: Any, number: Any, state: Any) -> Any:
 def on_section(engine: Any, address: Any, size: Any, state: Any) -> Any:
     """UC_HOOK_CODE where a section begins."""
     s = carray(state, (1,))[0]
+    note_hook(s, address & ALL)
     number = s.section_next
     if number == 0:
         return

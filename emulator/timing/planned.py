@@ -28,6 +28,7 @@ from emulator.timing.hooks import (
 from emulator.timing.plan import (
     DOUBTFUL,
     FLAG_WRITE,
+    MARKED,
     PASSED,
     entry_at,
     quick,
@@ -94,6 +95,8 @@ def run_straight(s: Any, index: Word, first: Word, end: Word) -> None:
             if result != PASSED:
                 if result == DOUBTFUL:
                     call3(s.section_entry, index, 1 << 32 | i, s.self)
+                elif result == MARKED:
+                    call3(s.section_entry, index, 2 << 32 | i, s.self)
                 return
         i += 1
 
@@ -124,7 +127,7 @@ def on_block_planned(engine: Any, address: Any, size: Any, state: Any) -> Any:
     size = np.int64(size)
     index: Word = 0
     if (
-        not s.after | s.rewritten | s.table_written | s.section_next | s.last_rep
+        not s.after | s.rewritten | s.table_written | s.section_next | s.last_rep | (s.piece_next + 1)
         and not (s.interrupt_pending and load_u32(s.at_eflags) & EFLAGS_IF)
         and s.cycles < s.deadline
         and load_u32(s.at_hflags) == s.usual_hflags

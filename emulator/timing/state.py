@@ -32,7 +32,7 @@ SCALARS: Final = (
     # the engine: addresses of its register file, functions and private flags
     "engine", "at_registers", "at_eip", "at_eflags", "at_hflags", "at_segments", "at_control", "at_gdt",
     "at_ldt", "at_tr", "at_idt", "at_old_exception", "at_is_int", "at_skip_sync", "stop_function",
-    "control_function", "flush_control",
+    "control_function", "flush_control", "at_flags_state",
     # Python callbacks for rare events
     "decode_function", "unretire_function", "implicit_function",
     "verify_function", "verify_every", "verify_left",
@@ -45,6 +45,8 @@ SCALARS: Final = (
     # the block that runs
     "block_table", "block_records", "block_extras", "block_stamps", "special_frames", "l1d_stride",
     "last_block", "last_address", "last_branch", "last_rep", "last_cost256",
+    # the instruction whose address hook ran last, and when
+    "hooked_at", "hooked_block",
     # filters: the youngest page and line need no look-up
     "last_code_page", "last_code_frame", "last_data_page", "last_data_frame",
     "last_data_line", "last_data_writable", "last_data_loaded", "store_line",
@@ -59,11 +61,14 @@ SCALARS: Final = (
     "task_function", "debug_hits", "debug_shadow", "debug_addresses", "dr7",
     # access plans (plan.py)
     "planned", "entries", "sections", "section_next", "split_wanted", "split_function", "section_function",
-    "steps_function", "resume", "planned_ring", "planned_at",
+    "steps_function", "resume", "planned_ring", "planned_at", "marked",
+    # long blocks (long_blocks.py)
+    "piece_next", "piece_edge", "piece_function",
     # a page of device registers (register_page.py)
     "register_page", "register_volatile", "register_refresh",
     # compiled functions that aren't merged into their callers (plan.py, planned.py)
     "access_function", "line_function", "section_entry", "fetch_function", "block_function",
+    "system_function",
     # the page that was used last, if an access to it needs nothing but the cache (plan.py)
     "quick_page", "quick_base", "quick_write", "quick_generation",
     # the mode in which the usual blocks run, and the code page that was used last (planned.py)
@@ -120,10 +125,10 @@ BLOCK: Final = np.dtype(
         "size", "needs", "count", "cost256", "symbol", "entry", "entries", "section", "sections",
     )] + [(name, "i1") for name in (
         "branch", "counter", "after", "sync", "base", "index", "scale", "segment",
-    )] + [("target", "i8"), ("physical", "i8"), ("hooked", "i8")] + [(name, "i4") for name in (
+    )] + [("target", "i8"), ("hooked", "i8"), ("physical", "u4")] + [(name, "i4") for name in (
         "alternative", "extra", "extras", "rep_offset", "rep_next256", "displacement",
-        "stamp", "stamps", "plan", "plans", "far_selector", "steps",
-    )] + [("padding", "i4", (1,))]
+        "stamp", "stamps", "plan", "plans", "far_selector", "steps", "piece", "more",
+    )]
 )  # fmt: skip
 assert BLOCK.itemsize == 128
 # An RDTSC in a block: where it is, and what the block charges for the instructions behind it.
