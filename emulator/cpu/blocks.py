@@ -168,6 +168,8 @@ class BlockStore:
         s.after = 0
         s.last_branch = 0
         s.last_rep = s.section_next = s.resume = -1
+        if s.masking == linear_eip:
+            s.masking = -1  # a FNSTENV that doesn't retire
         offset = (linear_eip - s.last_address) & 0xFFFFFFFF
         cut = self._cuts.get((s.last_block, offset))
         if cut is None:

@@ -7,6 +7,7 @@ some 6000 in a Linux boot. So each text is looked at once (see `decode.py`).
 import re
 from typing import Final, NamedTuple
 
+from emulator.cpu.fpu import CLASSES, LOADS, STATUS
 from emulator.cpu.kinds import (
     AFTER_FLAGS,
     AFTER_HALT,
@@ -47,7 +48,7 @@ from emulator.cpu.kinds import (
     SEGMENTS,
 )
 from emulator.cpu.mnemonics import MNEMONICS, NEEDS_OPERANDS, STRING
-from emulator.timing.modes import NEEDS_CHECKED, NEEDS_PROTECTED
+from emulator.timing.modes import NEEDS_CHECKED, NEEDS_FPU, NEEDS_PROTECTED
 
 Operand = tuple[int, int, int, int, int]  # base, index, scale, displacement, segment
 
@@ -96,8 +97,8 @@ class Instruction(NamedTuple):
     string: tuple[str, str] | None  # operation and width of a string instruction that may repeat
     repeated: bool
     operand: Operand | None  # INVLPG's, and that of an indirect far JMP or CALL
-    needs: int  # segment registers that it may access memory through, as bits
-    loads: int  # segment registers that it loads without ending its block, as bits
+    needs: int  # segment registers that it may access memory through, as bits, and NEEDS_FPU
+    loads: int  # segment registers that it loads without ending its block, as bits; NEEDS_FPU: x87 status
     far: int  # far JMP and CALL: the selector, or minus the offset of the selector in memory; else 0
 
 
@@ -112,6 +113,8 @@ def classify(mnemonic: str, operands: str) -> Instruction:
         intercept = INTERCEPT_MOV_TO_DR if write else INTERCEPT_MOV_FROM_DR
     elif name == "int1":
         intercept = INTERCEPT_INT1
+    elif name in STATUS:
+        intercept = STATUS[name]
     elif kind in ("sse", "mmx", "unknown", "clflush", "mfence", "lfence") or name in ELSEWHERE:
         intercept = INTERCEPT_SIMD
         if "xmmword ptr " in operands and name not in UNALIGNED:
@@ -129,8 +132,8 @@ def classify(mnemonic: str, operands: str) -> Instruction:
         string=STRING.get(name) if kind in ("movs", "stos", "lods", "scas", "cmps") else None,
         repeated=not _REPEAT.isdisjoint(prefixes),
         operand=address(operands) if kind == "invlpg" or far < 0 else None,
-        needs=segments_used(name, operands),
-        loads=_loads(kind, name, operands),
+        needs=segments_used(name, operands) | (NEEDS_FPU if kind in CLASSES or name == "fisttp" else 0),
+        loads=NEEDS_FPU if name in LOADS else _loads(kind, name, operands),
         far=far,
     )
 

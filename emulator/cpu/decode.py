@@ -16,12 +16,14 @@ from emulator.cpu.kinds import (
     AFTER_NONE,
     AFTER_SEGMENT,
     BRANCH_NONE,
+    INTERCEPT_FPU_BEHIND,
     INTERCEPT_NONE,
     INTERCEPT_SEGMENT,
     NO_OPERAND,
 )
 from emulator.timing.classes import CHARGED_BY_CORE
 from emulator.timing.costs import Costs, RepPrice
+from emulator.timing.modes import NEEDS_FPU, NEEDS_SEGMENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ def _price(mnemonic: str, operands: str, costs: Costs) -> _Priced:
         or what.branch != BRANCH_NONE
         or what.after != AFTER_NONE
         or what.intercept != INTERCEPT_NONE
+        or what.loads
     )
     return _Priced(cost.base256, cost.cause, cycles, special, what, rep)
 
@@ -102,8 +105,10 @@ def decode_block(code: bytes, bits: int, costs: Costs) -> DecodedBlock:
             last = memo[mnemonic, operands] = _price(mnemonic, operands, costs)
         what = last.what
         if loaded & what.needs:
-            intercepts.append((offset, INTERCEPT_SEGMENT))
-            loaded = 0
+            for kind, mask in ((INTERCEPT_SEGMENT, NEEDS_SEGMENTS), (INTERCEPT_FPU_BEHIND, NEEDS_FPU)):
+                if loaded & what.needs & mask:
+                    intercepts.append((offset, kind))
+                    loaded &= ~mask
         needs |= what.needs
         starts.append(offset)
         end = offset + size

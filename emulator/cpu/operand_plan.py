@@ -11,6 +11,7 @@ import capstone
 from capstone import x86_const as x86
 
 from emulator.cpu.classify import UNALIGNED
+from emulator.cpu.fpu import waits
 from emulator.cpu.kinds import REGISTER_16
 from emulator.timing.checks import (
     ALIGNED_16,
@@ -22,6 +23,7 @@ from emulator.timing.checks import (
     PLAN_IRET,
     PLAN_REP,
     PLAN_SHADOW,
+    PLAN_WAITING,
     STACK,
     WRITE,
 )
@@ -115,6 +117,8 @@ def _plan(i: Any, bits: int) -> Plan:
         flags |= PLAN_IRET
     if name in ("mov", "pop") and i.operands and i.operands[0].reg == x86.X86_REG_SS:
         flags |= PLAN_SHADOW
+    if waits(name, i.op_str):
+        flags |= PLAN_WAITING
     accesses: list[Access] = []
     if name not in _NO_ACCESS:
         for operand in i.operands:

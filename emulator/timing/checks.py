@@ -4,6 +4,7 @@
     CR0.AM, EFLAGS.AC and ring 3     alignment                                    #AC(0)
     DR7                              instruction and data breakpoints             #DB
     EFLAGS.NT                        IRET switches tasks
+    an unmasked x87 exception        #MF, FERR#
 
 `modes.py` says when. What an instruction accesses comes from its plan (`cpu.operand_plan`).
 """
@@ -28,11 +29,13 @@ from emulator.mmu.tlb import DATA
 from emulator.mmu.walk import control, permitted
 from emulator.timing.after import block_at
 from emulator.timing.fill import translation
+from emulator.timing.fpu import numeric_error
 from emulator.timing.modes import (
     ALL,
     BIG,
     CHECK_ALIGNMENT,
     CHECK_DEBUG,
+    CHECK_FPU,
     CHECK_NESTED,
     CHECK_SEGMENTS,
     CR0_PE,
@@ -52,6 +55,7 @@ PLAN_REP: Final = 1
 PLAN_IRET: Final = 2
 PLAN_SHADOW: Final = 4  # MOV SS, POP SS: debug traps wait for the next instruction
 PLAN_ADDRESS16: Final = 8
+PLAN_WAITING: Final = 16  # an x87 or MMX instruction before which a pending x87 error is raised
 # access flags
 WRITE: Final = 1
 STACK: Final = 2  # offset from ESP, by the width of SS
@@ -238,6 +242,8 @@ def on_instruction(engine: Any, address: Any, size: Any, state: Any) -> Any:
             fail(s, address, GP, 0)
             return
     flags = np.int64(plan.flags)
+    if flags & PLAN_WAITING and s.checks & CHECK_FPU and numeric_error(s, address):
+        return
     if flags & PLAN_REP:
         count = load_u32(s.at_registers + 8 * ECX)
         if (count & 0xFFFF if flags & PLAN_ADDRESS16 else count) == 0:

@@ -39,6 +39,7 @@ def configure(state: StateView, profile: Profile) -> None:
         "store_line",
         "section_next",
         "resume",
+        "masking",
     ):
         setattr(state, name, -1)
     state.epoch = 1
