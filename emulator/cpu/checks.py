@@ -4,11 +4,13 @@ from typing import Final
 
 import numpy as np
 
+from emulator.cpu.conditions import taken
 from emulator.cpu.exceptions import DB, Fault
 from emulator.cpu.intercepts import PREFIX_BYTES
 from emulator.cpu.operand_plan import plan_block
+from emulator.cpu.operands import decode_at_eip
 from emulator.cpu.processor import Processor
-from emulator.cpu.registers import CS, HF_INHIBIT_IRQ, IF
+from emulator.cpu.registers import CS, ECX, HF_INHIBIT_IRQ, IF
 from emulator.cpu.task_switch import CALL, JUMP
 from emulator.timing.after import AFTER_SEGMENT
 from emulator.timing.causes import INTERRUPT
@@ -34,6 +36,7 @@ class Checks:
         s.check_function = engine.callback(self._failed)
         s.task_function = engine.callback(self._switch_tasks)
         s.ferr_function = engine.callback(self._ferr)
+        s.taken_function = engine.callback(self._taken)
         s.hook_bounds = engine.on_every_instruction(on_instruction.address)
 
     def _make_plan(self, index: int, _b: int, _c: int) -> int:
@@ -113,6 +116,13 @@ class Checks:
         r.eip = (address - r.base(CS)) & 0xFFFFFFFF
         p.engine.jump(r.eip)
         return 1
+
+    def _taken(self, address: int, _b: int, _c: int) -> int:
+        """Will the conditional branch at `address` be taken?"""
+        p = self.processor
+        instruction = decode_at_eip(p.registers, p.code_at(address, 15))
+        counter = p.registers.general(ECX) & (0xFFFF if instruction.addr_size == 2 else 0xFFFFFFFF)
+        return int(taken(instruction.mnemonic, p.engine.eflags(), counter))
 
     def _kind(self, address: int) -> int:
         code = self.processor.code_at(address, 15).lstrip(PREFIX_BYTES)

@@ -28,6 +28,7 @@ from emulator.cpu.kinds import (
     BRANCH_NONE,
     BRANCH_RETURN,
     INTERCEPT_ALIGNED,
+    INTERCEPT_ENTER,
     INTERCEPT_FAR,
     INTERCEPT_IN,
     INTERCEPT_INS,
@@ -48,7 +49,7 @@ from emulator.cpu.kinds import (
     SEGMENTS,
 )
 from emulator.cpu.mnemonics import MNEMONICS, NEEDS_OPERANDS, STRING
-from emulator.timing.modes import NEEDS_CHECKED, NEEDS_FPU, NEEDS_PROTECTED
+from emulator.timing.modes import NEEDS_CHECKED, NEEDS_FPU, NEEDS_FRAME, NEEDS_PROTECTED
 
 Operand = tuple[int, int, int, int, int]  # base, index, scale, displacement, segment
 
@@ -77,13 +78,13 @@ _AFTER: Final = {
 _INTERCEPT: Final = {
     "rdmsr": INTERCEPT_RDMSR, "wrmsr": INTERCEPT_WRMSR, "in": INTERCEPT_IN, "out": INTERCEPT_OUT,
     "ins": INTERCEPT_INS, "outs": INTERCEPT_OUTS, "rdpmc": INTERCEPT_RDPMC, "sysenter": INTERCEPT_SYSENTER,
-    "mov_cr0": INTERCEPT_MOV_TO_CR, "mov_cr4": INTERCEPT_MOV_TO_CR,
+    "enter": INTERCEPT_ENTER, "mov_cr0": INTERCEPT_MOV_TO_CR, "mov_cr4": INTERCEPT_MOV_TO_CR,
 }  # fmt: skip
 # of other classes, and not every profile's: see `features.py`
 ELSEWHERE: Final = frozenset(["movnti", "fisttp", "rdtscp", "syscall", "sysret", "monitor", "mwait"])
 # 16-byte operands that need not be aligned (SDM vol. 1, 4.1.1)
 UNALIGNED: Final = frozenset(["movups", "movupd", "movdqu", "lddqu"])
-_SYNC: Final = frozenset(_INTERCEPT) | {"rdtsc", "cpuid", "sysenter"}
+_SYNC: Final = frozenset(_INTERCEPT) - {"enter"} | {"rdtsc", "cpuid", "sysenter"}
 
 
 class Instruction(NamedTuple):
@@ -133,7 +134,7 @@ def classify(mnemonic: str, operands: str) -> Instruction:
         repeated=not _REPEAT.isdisjoint(prefixes),
         operand=address(operands) if kind == "invlpg" or far < 0 else None,
         needs=segments_used(name, operands) | (NEEDS_FPU if kind in CLASSES or name == "fisttp" else 0),
-        loads=NEEDS_FPU if name in LOADS else _loads(kind, name, operands),
+        loads=_loads(kind, name, operands),
         far=far,
     )
 
@@ -170,6 +171,10 @@ def segments_used(name: str, operands: str) -> int:
 
 
 def _loads(kind: str, name: str, operands: str) -> int:
+    if name in LOADS:
+        return NEEDS_FPU
+    if kind == "enter":
+        return NEEDS_FRAME
     if kind not in ("mov_sreg", "mov_sreg_mem", "pop_sreg", "lds"):
         return 0
     target = name[1:] if kind == "lds" else operands[:2]

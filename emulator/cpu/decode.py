@@ -16,6 +16,7 @@ from emulator.cpu.kinds import (
     AFTER_NONE,
     AFTER_SEGMENT,
     BRANCH_NONE,
+    INTERCEPT_ENTERED,
     INTERCEPT_FPU_BEHIND,
     INTERCEPT_NONE,
     INTERCEPT_SEGMENT,
@@ -23,7 +24,7 @@ from emulator.cpu.kinds import (
 )
 from emulator.timing.classes import CHARGED_BY_CORE
 from emulator.timing.costs import Costs, RepPrice
-from emulator.timing.modes import NEEDS_FPU, NEEDS_SEGMENTS
+from emulator.timing.modes import NEEDS_FPU, NEEDS_FRAME, NEEDS_SEGMENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ class _Priced(NamedTuple):
     rep: RepPrice | None
 
 
+BEHIND: Final = (
+    (INTERCEPT_SEGMENT, NEEDS_SEGMENTS),
+    (INTERCEPT_FPU_BEHIND, NEEDS_FPU),
+    (INTERCEPT_ENTERED, NEEDS_FRAME),
+)
 _DECODERS: Final = {
     16: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_16),
     32: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_32),
@@ -105,7 +111,7 @@ def decode_block(code: bytes, bits: int, costs: Costs) -> DecodedBlock:
             last = memo[mnemonic, operands] = _price(mnemonic, operands, costs)
         what = last.what
         if loaded & what.needs:
-            for kind, mask in ((INTERCEPT_SEGMENT, NEEDS_SEGMENTS), (INTERCEPT_FPU_BEHIND, NEEDS_FPU)):
+            for kind, mask in BEHIND:
                 if loaded & what.needs & mask:
                     intercepts.append((offset, kind))
                     loaded &= ~mask

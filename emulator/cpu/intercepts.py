@@ -8,6 +8,7 @@
     SSE2, SSE3 ...         #UD if the profile's processor lacks it
     MOV to CR0, CR4        values that are #GP(0)  (compiled: `timing.control_moves`)
     MOVAPS ...             a 16-byte operand must be aligned (compiled: `timing.aligned`)
+    ENTER                  loads BP or EBP by the wrong size (compiled: `timing.enter`)
     FNSTSW, STMXCSR ...    the status needs softfloat's flags (compiled: `timing.fpu_hooks`)
 
 When such an instruction is decoded, an address hook is put on it and its block is translated again.
@@ -22,6 +23,8 @@ from emulator.cpu.exceptions import GP, PF, UD, Fault
 from emulator.cpu.features import lacks
 from emulator.cpu.kinds import (
     INTERCEPT_ALIGNED,
+    INTERCEPT_ENTER,
+    INTERCEPT_ENTERED,
     INTERCEPT_FAR,
     INTERCEPT_FPU_BEHIND,
     INTERCEPT_FPU_ENVIRONMENT,
@@ -48,6 +51,7 @@ from emulator.cpu.processor import is_pentium4
 from emulator.cpu.registers import EAX, ECX, EDX, HF_CS32, IOPL, VM
 from emulator.timing.aligned import on_aligned
 from emulator.timing.control_moves import on_move_to_control
+from emulator.timing.enter import on_behind_enter, on_enter
 from emulator.timing.far import on_far, on_segment_loaded
 from emulator.timing.fpu_hooks import (
     on_behind_load,
@@ -61,6 +65,8 @@ PORT_KINDS: Final = frozenset({INTERCEPT_IN, INTERCEPT_OUT, INTERCEPT_INS, INTER
 COMPILED: Final = {
     INTERCEPT_FAR: on_far,
     INTERCEPT_FPU_STORE: on_status_stored,
+    INTERCEPT_ENTER: on_enter,
+    INTERCEPT_ENTERED: on_behind_enter,
     INTERCEPT_FPU_LOAD: on_status_loaded,
     INTERCEPT_FPU_ENVIRONMENT: on_environment_stored,
     INTERCEPT_FPU_BEHIND: on_behind_load,

@@ -16,7 +16,9 @@ from emulator.cpu.kinds import REGISTER_16
 from emulator.timing.checks import (
     ALIGNED_16,
     BIT_OFFSET,
+    CONDITIONAL,
     FRAME,
+    LOADED,
     LOW_BYTE,
     NO_DATA,
     PLAN_ADDRESS16,
@@ -24,7 +26,9 @@ from emulator.timing.checks import (
     PLAN_REP,
     PLAN_SHADOW,
     PLAN_WAITING,
+    RELATIVE,
     STACK,
+    TARGET,
     WRITE,
 )
 
@@ -124,8 +128,26 @@ def _plan(i: Any, bits: int) -> Plan:
         for operand in i.operands:
             if operand.type == x86.X86_OP_MEM:
                 accesses.append(_operand(i, name, operand, wide))
-    accesses += _implicit(i, name, wide)
+    implicit = _implicit(i, name, wide)
+    if name == "ret":
+        return Plan(i.address, i.size, flags, (*accesses, *implicit, *_target(i, accesses + implicit, wide)))
+    if name == "call" or name.startswith(("j", "loop")):
+        accesses += _target(i, accesses, wide)
+    accesses += implicit
     return Plan(i.address, i.size, flags, tuple(accesses))
+
+
+def _target(i: Any, accesses: list[Access], wide: int) -> list[Access]:
+    """Where a near branch goes, as what `timing.checks` has to look at: nothing for a far one."""
+    if accesses:
+        place = accesses[0]
+        return [] if _is_far(i) else [place._replace(size=wide, flags=place.flags | TARGET | LOADED)]
+    first = i.operands[0]
+    if first.type == x86.X86_OP_REG:
+        return [Access(CS, _GENERAL[first.reg], -1, 1, 0, wide, 1, ALL, TARGET)]
+    flags = TARGET | RELATIVE | (0 if i.mnemonic.endswith(("jmp", "call")) else CONDITIONAL)
+    distance = (first.imm - i.address - i.size + 2**31) % 2**32 - 2**31
+    return [Access(CS, -1, -1, 1, distance, wide, 1, ALL, flags)]
 
 
 def _operand(i: Any, name: str, operand: Any, wide: int) -> Access:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from emulator.compiled import Word, call1, call3, compiled, load_u32, store_i64, store_u32
 from emulator.mmu.walk import control
+from emulator.timing.entered import entered
 from emulator.timing.fpu import settle, unmasked
 from emulator.timing.state import STOP_MODE, STOP_PAE
 
@@ -24,6 +25,7 @@ NEEDS_PROTECTED: Final = 64
 NEEDS_CHECKED: Final = 128  # every block's, to meet `watch` while checking is on
 NEEDS_FPU: Final = 256  # x87, MMX and SSE instructions
 NEEDS_SEGMENTS: Final = 0x7F
+NEEDS_FRAME: Final = NEEDS_CHECKED  # what ENTER leaves undone: any instruction's
 HF_CHECKED: Final = 1 << 28
 HF_INHIBIT: Final = 8
 ALL: Final = 0xFFFFFFFF
@@ -85,6 +87,8 @@ def evaluate(s: Any) -> Any:
     s.watch = unflat & 0x3F
     if s.fp_flags < 0:
         settle(s)
+    if s.entering >= 0:
+        entered(s)
     if unmasked(s):
         s.watch |= NEEDS_FPU
         wanted |= s.checks & CHECK_FPU

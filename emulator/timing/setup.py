@@ -40,6 +40,7 @@ def configure(state: StateView, profile: Profile) -> None:
         "section_next",
         "resume",
         "masking",
+        "entering",
     ):
         setattr(state, name, -1)
     state.epoch = 1

@@ -58,9 +58,11 @@ SCALARS: Final = (
     "sysenter_cs", "sysenter_esp", "sysenter_eip",
     # checked execution (checks.py)
     "checks", "watch", "hook_bounds", "plans", "accesses", "plan_next", "plan_function", "check_function",
-    "task_function", "debug_hits", "debug_shadow", "debug_addresses", "dr7",
+    "task_function", "taken_function", "debug_hits", "debug_shadow", "debug_addresses", "dr7",
     # x87 and SSE exceptions (fpu.py)
     "fp_flags", "masking", "ignne", "ferr_function",
+    # ENTER (enter.py)
+    "entering", "entered",
     # access plans (plan.py)
     "planned", "entries", "sections", "section_next", "split_wanted", "split_function", "section_function",
     "steps_function", "resume", "planned_ring", "planned_at",
