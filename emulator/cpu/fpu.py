@@ -27,7 +27,7 @@ _NO_WAIT: Final = frozenset([
 
 
 def waits(name: str, operands: str) -> bool:
-    """Does a pending x87 error come before this instruction? An MMX instruction waits too (vol. 3A 12.5)."""
+    """Does a pending x87 error come before this instruction? MMX instructions wait too (vol. 3A 12.5.1)."""
     if name[0] == "f":
         return name not in _NO_WAIT
     return name in ("wait", "emms") or ("mm" in operands.replace("xmm", ""))

@@ -1,4 +1,4 @@
-"""What the engine leaves out of the x87 status word and of MXCSR (SDM vol. 1, 8.1.3, 8.6, 8.7 and 11.6).
+"""What the engine leaves out of the x87 status word and of MXCSR (SDM vol. 1, 8.1.3, 8.6, 8.7, 10.2.3, 11.5).
 
     softfloat's flags, sticky  --collect-->  status word: IE ZE OE UE PE, and by the masks ES and B
                                              MXCSR: the same flags
