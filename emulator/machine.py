@@ -155,6 +155,8 @@ class Machine:
                 write_port=self.devices.bus.write,
                 apic=self.devices,
             )
+            self.processor.on_numeric_error = self.devices.numeric_error.report
+            self.devices.numeric_error.on_ignore = self._ignore_numeric_error
             self._map_devices()
             stop_at_bios_calls(self.processor)
         except (LayoutError, EngineError) as error:
@@ -182,6 +184,9 @@ class Machine:
 
     def _set_intr(self, level: bool) -> None:
         self.state.interrupt_pending = int(level)
+
+    def _ignore_numeric_error(self) -> None:
+        self.state.ignne = 1
 
     def _set_nmi(self) -> None:
         self._nmi = True

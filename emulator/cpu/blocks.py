@@ -191,6 +191,10 @@ class BlockStore:
         repeats = s.last_rep
         s.last_rep = s.section_next = 0
         s.resume = s.piece_next = -1
+        if s.masking == linear_eip:
+            s.masking = -1  # a FNSTENV that doesn't retire
+        if s.entering == linear_eip:
+            s.entering = -1
         offset = (linear_eip - s.last_address) & 0xFFFFFFFF
         cut = self._cuts.get((s.last_block, offset))
         if cut is None:

@@ -4,16 +4,18 @@ from typing import Final
 
 import numpy as np
 
+from emulator.cpu.conditions import taken
 from emulator.cpu.exceptions import DB, Fault
 from emulator.cpu.intercepts import PREFIX_BYTES
 from emulator.cpu.operand_plan import plan_block
+from emulator.cpu.operands import decode_at_eip
 from emulator.cpu.processor import Processor
+from emulator.cpu.registers import CS, ECX, HF_INHIBIT_IRQ, IF
 from emulator.cpu.task_switch import CALL, JUMP
 from emulator.timing.after import AFTER_SEGMENT
 from emulator.timing.causes import INTERRUPT
 from emulator.timing.checks import on_instruction
-from emulator.timing.far import RELOADED
-from emulator.timing.modes import CHECK_SEGMENTS
+from emulator.timing.modes import RELOADED
 from emulator.timing.state import ACCESS, PLAN
 from emulator.timing.system_access import charge_cause
 
@@ -33,6 +35,8 @@ class Checks:
         s.plan_function = engine.callback(self._make_plan)
         s.check_function = engine.callback(self._failed)
         s.task_function = engine.callback(self._switch_tasks)
+        s.ferr_function = engine.callback(self._ferr)
+        s.taken_function = engine.callback(self._taken)
         s.hook_bounds = engine.on_every_instruction(on_instruction.address)
 
     def _make_plan(self, index: int, _b: int, _c: int) -> int:
@@ -56,11 +60,11 @@ class Checks:
         return 0
 
     def _failed(self, address: int, vector: int, error: int) -> int:
-        """A check before the instruction at `address` has failed."""
+        """A check before the instruction at `address` has failed; or it is the first with checks `vector`."""
         p = self.processor
         if error == RELOADED:
             p.blocks.unretire(address)
-            p.state.checks |= CHECK_SEGMENTS
+            p.state.checks |= vector
             p.state.after = AFTER_SEGMENT
             p.engine.jump((address - p.registers.base(1)) & 0xFFFFFFFF)
             return 0
@@ -97,6 +101,28 @@ class Checks:
             p.written_code()
         p.engine.jump(r.eip)
         return 0
+
+    def _ferr(self, address: int, _b: int, _c: int) -> int:
+        """FERR# with an error pending at the waiting instruction at `address`: 1 if it interrupts it.
+
+        A processor would wait for ever for an interrupt that is masked; here it goes on.
+        """
+        p, r = self.processor, self.processor.registers
+        p.on_numeric_error()
+        if not p.state.interrupt_pending or not r.system_flags & IF or r.hflags & HF_INHIBIT_IRQ:
+            return 0
+        p.blocks.unretire(address)
+        p.state.after = AFTER_SEGMENT
+        r.eip = (address - r.base(CS)) & 0xFFFFFFFF
+        p.engine.jump(r.eip)
+        return 1
+
+    def _taken(self, address: int, _b: int, _c: int) -> int:
+        """Will the conditional branch at `address` be taken?"""
+        p = self.processor
+        instruction = decode_at_eip(p.registers, p.code_at(address, 15))
+        counter = p.registers.general(ECX) & (0xFFFF if instruction.addr_size == 2 else 0xFFFFFFFF)
+        return int(taken(instruction.mnemonic, p.engine.eflags(), counter))
 
     def _kind(self, address: int) -> int:
         code = self.processor.code_at(address, 15).lstrip(PREFIX_BYTES)

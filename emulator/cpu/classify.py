@@ -7,6 +7,7 @@ some 6000 in a Linux boot. So each text is looked at once (see `decode.py`).
 import re
 from typing import Final, NamedTuple
 
+from emulator.cpu.fpu import CLASSES, LOADS, STATUS
 from emulator.cpu.kinds import (
     AFTER_FLAGS,
     AFTER_HALT,
@@ -27,6 +28,7 @@ from emulator.cpu.kinds import (
     BRANCH_NONE,
     BRANCH_RETURN,
     INTERCEPT_ALIGNED,
+    INTERCEPT_ENTER,
     INTERCEPT_FAR,
     INTERCEPT_IN,
     INTERCEPT_INS,
@@ -47,7 +49,7 @@ from emulator.cpu.kinds import (
     SEGMENTS,
 )
 from emulator.cpu.mnemonics import MNEMONICS, NEEDS_OPERANDS, STRING
-from emulator.timing.modes import NEEDS_CHECKED, NEEDS_PROTECTED
+from emulator.timing.modes import NEEDS_CHECKED, NEEDS_FPU, NEEDS_FRAME, NEEDS_PROTECTED
 
 Operand = tuple[int, int, int, int, int]  # base, index, scale, displacement, segment
 
@@ -76,13 +78,13 @@ _AFTER: Final = {
 _INTERCEPT: Final = {
     "rdmsr": INTERCEPT_RDMSR, "wrmsr": INTERCEPT_WRMSR, "in": INTERCEPT_IN, "out": INTERCEPT_OUT,
     "ins": INTERCEPT_INS, "outs": INTERCEPT_OUTS, "rdpmc": INTERCEPT_RDPMC, "sysenter": INTERCEPT_SYSENTER,
-    "mov_cr0": INTERCEPT_MOV_TO_CR, "mov_cr4": INTERCEPT_MOV_TO_CR,
+    "enter": INTERCEPT_ENTER, "mov_cr0": INTERCEPT_MOV_TO_CR, "mov_cr4": INTERCEPT_MOV_TO_CR,
 }  # fmt: skip
 # of other classes, and not every profile's: see `features.py`
 ELSEWHERE: Final = frozenset(["movnti", "fisttp", "rdtscp", "syscall", "sysret", "monitor", "mwait"])
 # 16-byte operands that need not be aligned (SDM vol. 1, 4.1.1)
 UNALIGNED: Final = frozenset(["movups", "movupd", "movdqu", "lddqu"])
-_SYNC: Final = frozenset(_INTERCEPT) | {"rdtsc", "cpuid", "sysenter"}
+_SYNC: Final = frozenset(_INTERCEPT) - {"enter"} | {"rdtsc", "cpuid", "sysenter"}
 
 
 class Instruction(NamedTuple):
@@ -96,8 +98,8 @@ class Instruction(NamedTuple):
     string: tuple[str, str] | None  # operation and width of a string instruction that may repeat
     repeated: bool
     operand: Operand | None  # INVLPG's, and that of an indirect far JMP or CALL
-    needs: int  # segment registers that it may access memory through, as bits
-    loads: int  # segment registers that it loads without ending its block, as bits
+    needs: int  # segment registers that it may access memory through, as bits, and NEEDS_FPU
+    loads: int  # segment registers that it loads without ending its block, as bits; NEEDS_FPU: x87 status
     far: int  # far JMP and CALL: the selector, or minus the offset of the selector in memory; else 0
 
 
@@ -112,6 +114,8 @@ def classify(mnemonic: str, operands: str) -> Instruction:
         intercept = INTERCEPT_MOV_TO_DR if write else INTERCEPT_MOV_FROM_DR
     elif name == "int1":
         intercept = INTERCEPT_INT1
+    elif name in STATUS:
+        intercept = STATUS[name]
     elif kind in ("sse", "mmx", "unknown", "clflush", "mfence", "lfence") or name in ELSEWHERE:
         intercept = INTERCEPT_SIMD
         if "xmmword ptr " in operands and name not in UNALIGNED:
@@ -129,7 +133,7 @@ def classify(mnemonic: str, operands: str) -> Instruction:
         string=STRING.get(name) if kind in ("movs", "stos", "lods", "scas", "cmps") else None,
         repeated=not _REPEAT.isdisjoint(prefixes),
         operand=address(operands) if kind == "invlpg" or far < 0 else None,
-        needs=segments_used(name, operands),
+        needs=segments_used(name, operands) | (NEEDS_FPU if kind in CLASSES or name == "fisttp" else 0),
         loads=_loads(kind, name, operands),
         far=far,
     )
@@ -167,6 +171,10 @@ def segments_used(name: str, operands: str) -> int:
 
 
 def _loads(kind: str, name: str, operands: str) -> int:
+    if name in LOADS:
+        return NEEDS_FPU
+    if kind == "enter":
+        return NEEDS_FRAME
     if kind not in ("mov_sreg", "mov_sreg_mem", "pop_sreg", "lds"):
         return 0
     target = name[1:] if kind == "lds" else operands[:2]

@@ -16,12 +16,15 @@ from emulator.cpu.kinds import (
     AFTER_NONE,
     AFTER_SEGMENT,
     BRANCH_NONE,
+    INTERCEPT_ENTERED,
+    INTERCEPT_FPU_BEHIND,
     INTERCEPT_NONE,
     INTERCEPT_SEGMENT,
     NO_OPERAND,
 )
 from emulator.timing.classes import CHARGED_BY_CORE
 from emulator.timing.costs import Costs, RepPrice
+from emulator.timing.modes import NEEDS_FPU, NEEDS_FRAME, NEEDS_SEGMENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,11 @@ class _Priced(NamedTuple):
     rep: RepPrice | None
 
 
+BEHIND: Final = (
+    (INTERCEPT_SEGMENT, NEEDS_SEGMENTS),
+    (INTERCEPT_FPU_BEHIND, NEEDS_FPU),
+    (INTERCEPT_ENTERED, NEEDS_FRAME),
+)
 _DECODERS: Final = {
     16: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_16),
     32: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_32),
@@ -76,6 +84,7 @@ def _price(mnemonic: str, operands: str, costs: Costs) -> _Priced:
         or what.branch != BRANCH_NONE
         or what.after != AFTER_NONE
         or what.intercept != INTERCEPT_NONE
+        or what.loads
     )
     return _Priced(cost.base256, cost.cause, cycles, special, what, rep)
 
@@ -123,8 +132,10 @@ def decode_block(code: bytes, bits: int, costs: Costs) -> DecodedBlock:
             last = memo[mnemonic, operands] = _price(mnemonic, operands, costs)
         what = last.what
         if loaded & what.needs:
-            intercepts.append((offset, INTERCEPT_SEGMENT))
-            loaded = 0
+            for kind, mask in BEHIND:
+                if loaded & what.needs & mask:
+                    intercepts.append((offset, kind))
+                    loaded &= ~mask
         needs |= what.needs
         starts.append(offset)
         end = offset + size

@@ -130,6 +130,9 @@ class Engine(EngineHooks):
         s.at_gdt, s.at_ldt, s.at_tr = env + layout.GDT, env + layout.LDT, env + layout.TR
         s.at_idt, s.at_is_int = env + layout.IDT, env + layout.IS_INT
         s.at_old_exception = env + layout.OLD_EXCEPTION
+        s.at_fpus, s.at_mxcsr = env + layout.FPU_STATUS, env + layout.MXCSR
+        s.at_fp_flags, s.at_sse_flags = env + layout.FP_FLAGS, env + layout.SSE_FLAGS
+        s.fp_flags = -1  # as the engine has them
         s.at_skip_sync = at_skip_sync
         s.stop_function = function_address(_uclib.uc_emu_stop)
         s.control_function = function_address(_uclib.uc_ctl)

@@ -8,6 +8,8 @@
     SSE2, SSE3 ...         #UD if the profile's processor lacks it
     MOV to CR0, CR4        values that are #GP(0)  (compiled: `timing.control_moves`)
     MOVAPS ...             a 16-byte operand must be aligned (compiled: `timing.aligned`)
+    ENTER                  loads BP or EBP by the wrong size (compiled: `timing.enter`)
+    FNSTSW, STMXCSR ...    the status needs softfloat's flags (compiled: `timing.fpu_hooks`)
 
 When such an instruction is decoded, an address hook is put on it and its block is translated again.
 The hook looks at the bytes, since another address space may have other code there.
@@ -21,7 +23,13 @@ from emulator.cpu.exceptions import GP, PF, UD, Fault
 from emulator.cpu.features import lacks
 from emulator.cpu.kinds import (
     INTERCEPT_ALIGNED,
+    INTERCEPT_ENTER,
+    INTERCEPT_ENTERED,
     INTERCEPT_FAR,
+    INTERCEPT_FPU_BEHIND,
+    INTERCEPT_FPU_ENVIRONMENT,
+    INTERCEPT_FPU_LOAD,
+    INTERCEPT_FPU_STORE,
     INTERCEPT_IN,
     INTERCEPT_INS,
     INTERCEPT_INT1,
@@ -43,12 +51,25 @@ from emulator.cpu.processor import is_pentium4
 from emulator.cpu.registers import EAX, ECX, EDX, HF_CS32, IOPL, VM
 from emulator.timing.aligned import on_aligned
 from emulator.timing.control_moves import on_move_to_control
+from emulator.timing.enter import on_behind_enter, on_enter
 from emulator.timing.far import on_far, on_segment_loaded
+from emulator.timing.fpu_hooks import (
+    on_behind_load,
+    on_environment_stored,
+    on_status_loaded,
+    on_status_stored,
+)
 from emulator.timing.system_access import code_address, system_read
 
 PORT_KINDS: Final = frozenset({INTERCEPT_IN, INTERCEPT_OUT, INTERCEPT_INS, INTERCEPT_OUTS})
 COMPILED: Final = {
     INTERCEPT_FAR: on_far,
+    INTERCEPT_FPU_STORE: on_status_stored,
+    INTERCEPT_ENTER: on_enter,
+    INTERCEPT_ENTERED: on_behind_enter,
+    INTERCEPT_FPU_LOAD: on_status_loaded,
+    INTERCEPT_FPU_ENVIRONMENT: on_environment_stored,
+    INTERCEPT_FPU_BEHIND: on_behind_load,
     INTERCEPT_SEGMENT: on_segment_loaded,
     INTERCEPT_ALIGNED: on_aligned,
     INTERCEPT_MOV_TO_CR: on_move_to_control,
@@ -61,6 +82,7 @@ ALWAYS: Final = frozenset(COMPILED) | {
     INTERCEPT_INT1,
     INTERCEPT_RDPMC,
 }
+OF_SOME: Final = frozenset({INTERCEPT_ALIGNED, INTERCEPT_FPU_STORE, INTERCEPT_FPU_LOAD})  # processors
 CR4_PCE: Final = 1 << 8
 TSS_IO_MAP_BASE: Final = 102
 TSS_32BIT: Final = 1 << 11  # of the descriptor's type; a 16-bit TSS has no bitmap
@@ -82,7 +104,7 @@ class Intercepts:
         new = False
         for offset, kind in block.intercepts:
             at = (address + offset) & 0xFFFFFFFF
-            if kind == INTERCEPT_ALIGNED and self._lacks(self._bytes(at, 15)):
+            if kind in OF_SOME and self._lacks(self._bytes(at, 15)):
                 kind = INTERCEPT_SIMD
             compiled = COMPILED.get(kind)
             key = at, kind if compiled else 0

@@ -50,6 +50,14 @@ INTERCEPT_ALIGNED: Final = 15  # a 16-byte operand in memory that Unicorn takes 
 
 INTERCEPT_MOV_TO_CR: Final = 16  # CR0 and CR4: Unicorn takes any value
 
+INTERCEPT_FPU_STORE: Final = 17  # stores the x87 status or MXCSR: flags that Unicorn forgets are collected
+INTERCEPT_FPU_LOAD: Final = 18  # loads or clears it
+INTERCEPT_FPU_ENVIRONMENT: Final = 19  # FNSTENV, which masks all exceptions besides
+INTERCEPT_FPU_BEHIND: Final = 20  # behind a load of status or control word: not an instruction's own kind
+
+INTERCEPT_ENTER: Final = 21  # Unicorn loads EBP by the width of the stack
+INTERCEPT_ENTERED: Final = 22  # behind it
+
 # Segments of a memory operand, in the order of their encoding.
 SEGMENTS: Final = {"es": 0, "cs": 1, "ss": 2, "ds": 3, "fs": 4, "gs": 5}
 REGISTERS: Final = {"eax": 0, "ecx": 1, "edx": 2, "ebx": 3, "esp": 4, "ebp": 5, "esi": 6, "edi": 7}

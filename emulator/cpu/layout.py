@@ -13,6 +13,7 @@ of Unicorn is refused. (tests/cpu/test_contracts.py states each behaviour.)
         128  eip           136 eflags (without condition codes)   168 cc_op   176 hflags   180 hflags2
         184  segs[6]       stride 24: u32 selector; u64 base @8; u32 limit @16; u32 flags @20
         328  ldt  352 tr  376 gdt  400 idt   (same form)          424 cr[5] u64
+        608  fpus, fpuc u16   778 fp_status.float_exception_flags   810 sse_status's   816 mxcsr
         5384 error_code    5388 exception_is_int   5496 old_exception
 """
 
@@ -30,12 +31,14 @@ from unicorn import UC_ARCH_X86, UC_HOOK_INTR, UC_HOOK_TLB_FILL, UC_MODE_32, UC_
 from unicorn.unicorn_py3 import unicorn as binding
 from unicorn.x86_const import (
     UC_CPU_X86_QEMU32,
+    UC_X86_REG_CR4,
     UC_X86_REG_EAX,
     UC_X86_REG_EBX,
     UC_X86_REG_ECX,
     UC_X86_REG_EDX,
     UC_X86_REG_EIP,
     UC_X86_REG_GDTR,
+    UC_X86_REG_MXCSR,
 )
 
 uclib: Any = binding.uclib
@@ -57,6 +60,11 @@ A20_MASK: Final = 496
 ERROR_CODE: Final = 5384
 IS_INT: Final = 5388
 OLD_EXCEPTION: Final = 5496
+FPU_STATUS: Final = 608
+FPU_CONTROL: Final = 610
+FP_FLAGS: Final = 778
+SSE_FLAGS: Final = 810
+MXCSR: Final = 816
 
 _MAGIC: Final = (0x5CA1AB1E, 0x0DDBA110, 0x7EEDFACE, 0x1BADB002)
 _REGISTERS: Final = (UC_X86_REG_EAX, UC_X86_REG_ECX, UC_X86_REG_EDX, UC_X86_REG_EBX)
@@ -171,7 +179,10 @@ def check_env(engine: Uc, env_of: Callable[[Uc], int]) -> None:
         "gdt.limit": (GDT + 16, 4, 0x4321),
         "eip": (EIP, 8, 0x00345678),
     }
-    env = env_of(engine)
+    _expect(env_of(engine), checks)
+
+
+def _expect(env: int, checks: dict[str, tuple[int, int, int]]) -> None:
     for name, (offset, size, expected) in checks.items():
         value = int.from_bytes(ctypes.string_at(env + offset, size), "little")
         if value != expected:
@@ -201,6 +212,35 @@ def check_exception(env_of: Callable[[Uc], int]) -> None:
     old = ctypes.c_int32.from_address(env + OLD_EXCEPTION).value
     if seen[:1] != [13] or error != 0x1238 or old != 13:
         raise LayoutError(f"#GP(1238): vectors {seen}, error code {error:#x}, old exception {old}")
+
+
+def check_fpu(env_of: Callable[[Uc], int]) -> None:
+    """Divide by zero and inexactly with x87 and SSE instructions; see the registers and softfloat's flags.
+
+    Raises: LayoutError.
+    """
+    engine = Uc(UC_ARCH_X86, UC_MODE_32, UC_CPU_X86_QEMU32)
+    engine.mem_map(0, 0x10000)
+    engine.mem_write(0x2000, struct.pack("<4f", 1, 0, 1, 3))
+    engine.reg_write(UC_X86_REG_CR4, 0x200)
+    engine.reg_write(UC_X86_REG_MXCSR, 0x1FA0)
+    # fninit; fldpi; fadd st, st(0); fldpi; faddp; fld1; fldz; fdivp
+    code = b"\xdb\xe3\xd9\xeb\xd8\xc0\xd9\xeb\xde\xc1\xd9\xe8\xd9\xee\xde\xf9"
+    # movups xmm0, [0x2000]; shufps xmm1, xmm0, 0x30; divps xmm0, xmm1
+    code += b"\x0f\x10\x05\x00\x20\x00\x00\x0f\xc6\xc8\x30\x0f\x5e\xc1"
+    engine.mem_write(0x1000, code)
+    try:
+        engine.emu_start(0x1000, 0x1000 + len(code))
+    except UcError as error:
+        raise LayoutError(f"x87 and SSE instructions: {error}") from None
+    checks = {
+        "fpus": (FPU_STATUS, 2, 0x0004),
+        "fpuc": (FPU_CONTROL, 2, 0x037F),
+        "softfloat's x87 flags": (FP_FLAGS, 1, 0x24),
+        "softfloat's SSE flags": (SSE_FLAGS, 1, 0x25),
+        "mxcsr": (MXCSR, 4, 0x1FA0),
+    }
+    _expect(env_of(engine), checks)
 
 
 def env_address(engine: Uc, offsets: tuple[int, int]) -> int:
@@ -243,6 +283,7 @@ def discover() -> Offsets:
         way = _find_env(memory, engine)
         check_env(engine, lambda engine: env_address(engine, way))
         check_exception(lambda engine: env_address(engine, way))
+        check_fpu(lambda engine: env_address(engine, way))
         return Offsets(way[0], way[1], _find_invalid_address(memory), _find_skip_sync(memory))
     finally:
         os.close(memory)

@@ -11,18 +11,24 @@ import capstone
 from capstone import x86_const as x86
 
 from emulator.cpu.classify import UNALIGNED
+from emulator.cpu.fpu import waits
 from emulator.cpu.kinds import REGISTER_16
 from emulator.timing.checks import (
     ALIGNED_16,
     BIT_OFFSET,
+    CONDITIONAL,
     FRAME,
+    LOADED,
     LOW_BYTE,
     NO_DATA,
     PLAN_ADDRESS16,
     PLAN_IRET,
     PLAN_REP,
     PLAN_SHADOW,
+    PLAN_WAITING,
+    RELATIVE,
     STACK,
+    TARGET,
     WRITE,
 )
 
@@ -115,13 +121,33 @@ def _plan(i: Any, bits: int) -> Plan:
         flags |= PLAN_IRET
     if name in ("mov", "pop") and i.operands and i.operands[0].reg == x86.X86_REG_SS:
         flags |= PLAN_SHADOW
+    if waits(name, i.op_str):
+        flags |= PLAN_WAITING
     accesses: list[Access] = []
     if name not in _NO_ACCESS:
         for operand in i.operands:
             if operand.type == x86.X86_OP_MEM:
                 accesses.append(_operand(i, name, operand, wide))
-    accesses += _implicit(i, name, wide)
+    implicit = _implicit(i, name, wide)
+    if name == "ret":
+        return Plan(i.address, i.size, flags, (*accesses, *implicit, *_target(i, accesses + implicit, wide)))
+    if name == "call" or name.startswith(("j", "loop")):
+        accesses += _target(i, accesses, wide)
+    accesses += implicit
     return Plan(i.address, i.size, flags, tuple(accesses))
+
+
+def _target(i: Any, accesses: list[Access], wide: int) -> list[Access]:
+    """Where a near branch goes, as what `timing.checks` has to look at: nothing for a far one."""
+    if accesses:
+        place = accesses[0]
+        return [] if _is_far(i) else [place._replace(size=wide, flags=place.flags | TARGET | LOADED)]
+    first = i.operands[0]
+    if first.type == x86.X86_OP_REG:
+        return [Access(CS, _GENERAL[first.reg], -1, 1, 0, wide, 1, ALL, TARGET)]
+    flags = TARGET | RELATIVE | (0 if i.mnemonic.endswith(("jmp", "call")) else CONDITIONAL)
+    distance = (first.imm - i.address - i.size + 2**31) % 2**32 - 2**31
+    return [Access(CS, -1, -1, 1, distance, wide, 1, ALL, flags)]
 
 
 def _operand(i: Any, name: str, operand: Any, wide: int) -> Access:

@@ -110,6 +110,7 @@ class Processor(Events):
         state.cr4_reserved = reserved_cr4(int(profile.cpuid.feature_edx.value))
         self.counts: dict[str, int] = {}
         self._forget = False  # translations, before going on
+        self.on_numeric_error: Callable[[], None] = lambda: None  # FERR#
         self.intercepts = Intercepts(self)
         self.checks = Checks(self)
         state.implicit_function = self.engine.callback(self._implicit)

@@ -27,7 +27,15 @@ from unicorn import (
 )
 from unicorn.x86_const import UC_CPU_X86_QEMU32
 
-from emulator.cpu.layout import LayoutError, check_env, check_exception, find_registers, handle, uclib
+from emulator.cpu.layout import (
+    LayoutError,
+    check_env,
+    check_exception,
+    check_fpu,
+    find_registers,
+    handle,
+    uclib,
+)
 
 PAGE: Final = 4096
 CHUNK: Final = 64
@@ -64,6 +72,7 @@ def check() -> None:
 
     check_env(Uc(UC_ARCH_X86, UC_MODE_32, UC_CPU_X86_QEMU32), copy_of)
     check_exception(copy_of)
+    check_fpu(copy_of)
 
 
 class PublicState:

@@ -7,6 +7,7 @@
 92                   A20, reset
 B2-B3 600-60B        ACPI PM
 3F8-3FF              COM1           FEC00000  I/O APIC
+F0                   x87 errors     IRQ13 x87 errors
 F4                   debug exit     FEE00000  local APIC
 510-511              fw_cfg
 and what peripherals.py lists
@@ -37,6 +38,7 @@ IRQ_PIT: Final = 0
 IRQ_COM1: Final = 4
 IRQ_RTC: Final = 8
 IRQ_SCI: Final = 9
+IRQ_NUMERIC_ERROR: Final = 13
 
 
 # SeaBIOS's choices: counters 0 and 1, then ICW1 to ICW4 and OCW1 of both chips
@@ -93,6 +95,7 @@ class PcDevices:
         self.rtc = Rtc146818(clock, events, partial(self.set_irq, IRQ_RTC), base_time, ram)
         self.post = sysports.PostCode()
         self.control_a = sysports.SystemControlA(on_reset)
+        self.numeric_error = sysports.NumericError(partial(self.set_irq, IRQ_NUMERIC_ERROR))
         self.debug_exit = debugexit.DebugExit(on_exit)
         self.fw_cfg = fw_cfg.FwCfg(ram)
         power_off = on_power_off or partial(on_exit, 0)
@@ -102,6 +105,7 @@ class PcDevices:
                 self.bus.register(device, first, count)
         self.bus.register(self.post, sysports.POST_PORT)
         self.bus.register(self.control_a, sysports.CONTROL_A_PORT)
+        self.bus.register(self.numeric_error, sysports.NUMERIC_ERROR_PORT)
         self.bus.register(self.debug_exit, debugexit.PORT)
         self.bus.register(self.fw_cfg, fw_cfg.SELECTOR, 2, width=2)
         self.bus.register(self.acpi, acpi_pm.BASE, acpi_pm.SIZE, width=4)
@@ -115,6 +119,7 @@ class PcDevices:
             "rtc": self.rtc,
             "post": self.post,
             "control_a": self.control_a,
+            "numeric_error": self.numeric_error,
             "debug_exit": self.debug_exit,
             "fw_cfg": self.fw_cfg,
             "acpi": self.acpi,

@@ -1,9 +1,11 @@
 """Checked execution: what Unicorn leaves out, done before each instruction while it can matter.
 
     segments that aren't flat        limits, null, read-only, execute-only        #GP(0), #SS(0)
+                                     near branches out of the code segment        #GP(0)
     CR0.AM, EFLAGS.AC and ring 3     alignment                                    #AC(0)
     DR7                              instruction and data breakpoints             #DB
     EFLAGS.NT                        IRET switches tasks
+    an unmasked x87 exception        #MF, FERR#
 
 `modes.py` says when. What an instruction accesses comes from its plan (`cpu.operand_plan`).
 """
@@ -20,6 +22,7 @@ from emulator.compiled import (
     compiled,
     inlined,
     load_i64,
+    load_u8,
     load_u32,
     store_u32,
 )
@@ -28,12 +31,14 @@ from emulator.mmu.tlb import DATA
 from emulator.mmu.walk import control, permitted
 from emulator.timing.after import block_at
 from emulator.timing.fill import translation
+from emulator.timing.fpu import numeric_error
 from emulator.timing.hooked import note_hook
 from emulator.timing.modes import (
     ALL,
     BIG,
     CHECK_ALIGNMENT,
     CHECK_DEBUG,
+    CHECK_FPU,
     CHECK_NESTED,
     CHECK_SEGMENTS,
     CR0_PE,
@@ -53,6 +58,7 @@ PLAN_REP: Final = 1
 PLAN_IRET: Final = 2
 PLAN_SHADOW: Final = 4  # MOV SS, POP SS: debug traps wait for the next instruction
 PLAN_ADDRESS16: Final = 8
+PLAN_WAITING: Final = 16  # an x87 or MMX instruction before which a pending x87 error is raised
 # access flags
 WRITE: Final = 1
 STACK: Final = 2  # offset from ESP, by the width of SS
@@ -61,6 +67,10 @@ LOW_BYTE: Final = 16  # XLAT: the index is AL
 BIT_OFFSET: Final = 32  # BT m, r: `index` counts bits
 FRAME: Final = 64  # LEAVE: offset from EBP, by the width of SS
 ALIGNED_16: Final = 128  # a 16-byte operand that must be aligned
+TARGET: Final = 256  # no access: EIP after a near branch, of `size` bytes; from a register, or
+RELATIVE: Final = 512  # `displacement` from the next instruction
+LOADED: Final = 1024  # in memory at this operand
+CONDITIONAL: Final = 2048  # Python knows whether it is taken
 REGISTER_16: Final = 8
 
 DB, SEGMENT, GP, AC_VECTOR = 1, 12, 13, 17
@@ -161,8 +171,50 @@ def watch_data(s: Any, linear: Word, size: Word, write: Word) -> None:
 
 
 @compiled
-def check_access(s: Any, a: Any, address: Word) -> Any:
+def peek(s: Any, linear: Word, size: Word) -> Word:
+    """What a load would give, or -1 if it would fault."""
+    user = load_u32(s.at_hflags) & 3 == 3
+    value = 0
+    for i in range(size):
+        at = (linear + i) & ALL
+        found = translation(s, DATA, at >> 12)
+        if found < 0 or not permitted(s, found >> 20, False, user):
+            return -1
+        physical = (found & 0xFFFFF) << 12 | (at & 0xFFF)
+        if physical >= s.ram_size:
+            return -1
+        value |= load_u8(s.ram + physical) << (8 * i)
+    return value
+
+
+@compiled
+def check_target(s: Any, a: Any, address: Word, length: Word) -> Any:
+    """A near branch: its target must be inside the code segment (SDM vol. 2A and 2B: JMP, CALL, Jcc, RET)."""
+    code = s.at_segments + 24 * CS
+    limit = load_u32(code + 16)
+    mask = ALL if a.size == 4 else 0xFFFF
+    if limit == ALL or mask <= limit or not s.checks & CHECK_SEGMENTS:
+        return True
+    flags = np.int64(a.flags)
+    if flags & RELATIVE:
+        target = address - load_i64(code + 8) + length + a.displacement
+    elif flags & LOADED:
+        linear = (access_offset(s, a) + load_i64(s.at_segments + 24 * np.int64(a.segment) + 8)) & ALL
+        target = peek(s, linear, np.int64(a.size))
+        if target < 0:
+            return True  # it faults by itself
+    else:
+        target = register(s, np.int64(a.base), 0)
+    if target & mask <= limit or (flags & CONDITIONAL and not call3(s.taken_function, address, 0, 0)):
+        return True
+    return fail(s, address, GP, 0)
+
+
+@compiled
+def check_access(s: Any, a: Any, address: Word, length: Word) -> Any:
     """One access; False if it faults, which has been delivered then."""
+    if a.flags & TARGET:
+        return check_target(s, a, address, length)
     offset = access_offset(s, a)
     segment = np.int64(a.segment)
     size = np.int64(a.size)
@@ -240,6 +292,8 @@ def on_instruction(engine: Any, address: Any, size: Any, state: Any) -> Any:
             fail(s, address, GP, 0)
             return
     flags = np.int64(plan.flags)
+    if flags & PLAN_WAITING and s.checks & CHECK_FPU and numeric_error(s, address):
+        return
     if flags & PLAN_REP:
         count = load_u32(s.at_registers + 8 * ECX)
         if (count & 0xFFFF if flags & PLAN_ADDRESS16 else count) == 0:
@@ -248,7 +302,7 @@ def on_instruction(engine: Any, address: Any, size: Any, state: Any) -> Any:
         call3(s.task_function, address, np.int64(plan.length), 0)
         return
     for i in range(plan.first, plan.first + plan.count):
-        if not check_access(s, accesses[i], address):
+        if not check_access(s, accesses[i], address, np.int64(plan.length)):
             return
     if flags & PLAN_SHADOW:
         s.debug_shadow = 1

@@ -13,11 +13,10 @@ from emulator.mmu.walk import control
 from emulator.timing.after import block_at, invlpg_operand
 from emulator.timing.fill import translation
 from emulator.timing.hooked import note_hook
-from emulator.timing.modes import CHECK_SEGMENTS, CR0_PE, VM, unflat_segments
+from emulator.timing.modes import CHECK_SEGMENTS, CR0_PE, RELOADED, VM, unflat_segments
 from emulator.timing.state import STATE_POINTER
 
 TASK_TYPES: Final = 1 << 1 | 1 << 3 | 1 << 5 | 1 << 9 | 1 << 11
-RELOADED: Final = -2  # `check_function`'s error: begin checking in the middle of a block
 
 
 @compiled
@@ -66,4 +65,4 @@ def on_segment_loaded(engine: Any, address: Any, size: Any, state: Any) -> Any:
     unflat = unflat_segments(s) & 0x3F
     if unflat & ~s.watch and not s.checks & CHECK_SEGMENTS:
         s.watch |= unflat
-        call3(s.check_function, address & 0xFFFFFFFF, 0, RELOADED)
+        call3(s.check_function, address & 0xFFFFFFFF, CHECK_SEGMENTS, RELOADED)

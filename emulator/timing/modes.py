@@ -10,17 +10,24 @@ from typing import Any, Final
 
 from emulator.compiled import Word, call1, call3, compiled, load_u32, store_i64, store_u32
 from emulator.mmu.walk import control
+from emulator.timing.entered import entered
+from emulator.timing.fpu import settle, unmasked
 from emulator.timing.state import STOP_MODE, STOP_PAE
 
 CHECK_SEGMENTS: Final = 1
 CHECK_ALIGNMENT: Final = 2
 CHECK_DEBUG: Final = 4
 CHECK_NESTED: Final = 8
+CHECK_FPU: Final = 16
+RELOADED: Final = -2  # `check_function`'s error: begin checking in the middle of a block
 
 NEEDS_PROTECTED: Final = 64
-NEEDS: Final = 255
-NEEDS_SLOW: Final = 256  # a block that planned.py leaves to hooks.on_block; always watched
+NEEDS: Final = 511
+NEEDS_SLOW: Final = 512  # a block that planned.py leaves to hooks.on_block; always watched
 NEEDS_CHECKED: Final = 128  # every block's, to meet `watch` while checking is on
+NEEDS_FPU: Final = 256  # x87, MMX and SSE instructions
+NEEDS_SEGMENTS: Final = 0x7F
+NEEDS_FRAME: Final = NEEDS_CHECKED  # what ENTER leaves undone: any instruction's
 HF_CHECKED: Final = 1 << 28
 HF_INHIBIT: Final = 8
 ALL: Final = 0xFFFFFFFF
@@ -80,6 +87,13 @@ def evaluate(s: Any) -> Any:
     if flags & NT and cr0 & CR0_PE and not flags & VM:
         wanted |= CHECK_NESTED
     s.watch = unflat & 0x3F
+    if s.fp_flags < 0:
+        settle(s)
+    if s.entering >= 0:
+        entered(s)
+    if unmasked(s):
+        s.watch |= NEEDS_FPU
+        wanted |= s.checks & CHECK_FPU
     if cr0 & CR0_PE and not flags & VM:
         s.watch |= NEEDS_PROTECTED
     return set_checks(s, wanted)
@@ -89,7 +103,7 @@ def evaluate(s: Any) -> Any:
 def set_checks(s: Any, wanted: Word) -> Any:
     """Check for `wanted` from the next block on; True if the engine must stop first."""
     s.checks = wanted
-    s.watch = (s.watch & 0x7F) | NEEDS_SLOW | (NEEDS_CHECKED if wanted else 0)
+    s.watch = (s.watch & (NEEDS_SEGMENTS | NEEDS_FPU)) | NEEDS_SLOW | (NEEDS_CHECKED if wanted else 0)
     hflags = load_u32(s.at_hflags)
     if (hflags & HF_CHECKED != 0) == (wanted != 0):
         return False
@@ -103,10 +117,14 @@ def set_checks(s: Any, wanted: Word) -> Any:
 
 @compiled
 def enter_block(s: Any, block: Any, index: Word) -> Any:
-    """A block is checked, or uses a segment that isn't flat. True if the engine stops to begin checking."""
-    if s.watch & block.needs & 0x7F and not s.checks & CHECK_SEGMENTS:  # noqa: SIM102
-        if set_checks(s, s.checks | CHECK_SEGMENTS):
-            return True
+    """A block is checked, or has something to check. True if the engine stops to begin checking."""
+    wanted = s.checks
+    if s.watch & block.needs & NEEDS_SEGMENTS:
+        wanted |= CHECK_SEGMENTS
+    if s.watch & block.needs & NEEDS_FPU:
+        wanted |= CHECK_FPU
+    if wanted != s.checks and set_checks(s, wanted):
+        return True
     if block.plan < 0:
         call3(s.plan_function, index, 0, 0)
     s.plan_next = block.plan

@@ -39,6 +39,8 @@ def configure(state: StateView, profile: Profile) -> None:
         "store_line",
         "usual_hflags",
         "resume",
+        "masking",
+        "entering",
     ):
         setattr(state, name, -1)
     state.epoch = 1

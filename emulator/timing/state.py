@@ -31,6 +31,7 @@ SCALARS: Final = (
     "row", "ledger", "symbols", "pending",
     # the engine: addresses of its register file, functions and private flags
     "engine", "at_registers", "at_eip", "at_eflags", "at_hflags", "at_segments", "at_control", "at_gdt",
+    "at_fpus", "at_fp_flags", "at_sse_flags", "at_mxcsr",
     "at_ldt", "at_tr", "at_idt", "at_old_exception", "at_is_int", "at_skip_sync", "stop_function",
     "control_function", "flush_control", "at_flags_state",
     # Python callbacks for rare events
@@ -58,7 +59,11 @@ SCALARS: Final = (
     "sysenter_cs", "sysenter_esp", "sysenter_eip",
     # checked execution (checks.py)
     "checks", "watch", "hook_bounds", "plans", "accesses", "plan_next", "plan_function", "check_function",
-    "task_function", "debug_hits", "debug_shadow", "debug_addresses", "dr7",
+    "task_function", "taken_function", "debug_hits", "debug_shadow", "debug_addresses", "dr7",
+    # x87 and SSE exceptions (fpu.py)
+    "fp_flags", "masking", "ignne", "ferr_function",
+    # ENTER (enter.py)
+    "entering", "entered",
     # access plans (plan.py)
     "planned", "entries", "sections", "section_next", "split_wanted", "split_function", "section_function",
     "steps_function", "resume", "planned_ring", "planned_at", "marked",

@@ -245,11 +245,71 @@ def test_an_instruction_across_the_code_segments_limit_is_gp_at_its_first_byte()
 
 
 def test_the_limit_comes_before_the_page_when_a_fetch_breaks_both() -> None:
-    guest = guest_with_segment(far_jump(LIMITED, 0xF0), access=0x9B)
+    end = HOLE - BUFFER
+    guest = guest_with_segment(far_jump(LIMITED, end - 0x10), access=0x9B, limit=end - 1)
     guest.paging = True
-    guest.pieces[BUFFER] = b"\x90" * 0xF0 + assemble(f"jmp {HOLE - BUFFER:#x}", 0xF0)
+    guest.map(HOLE, 0)
+    guest.pieces[HOLE - 0x10] = b"\x90" * 0x10
     report = guest.report(qemu=False)
-    assert (report.vector, *report.stack[:3]) == (GP, 0, HOLE - BUFFER, LIMITED)
+    assert (report.vector, *report.stack[:3]) == (GP, 0, end, LIMITED)
+
+
+BRANCHES = {
+    "jmp": "jmp 0x100",
+    "short jmp": ".byte 0xeb, 0x7e",
+    "call": "call 0x1000",
+    "jump to a register": "jmp ecx",
+    "call of a register": "call ecx",
+    "jump through memory": f"jmp dword ptr [{BUFFER + 0xE0:#x}]",
+    "call through memory": f"call dword ptr [{BUFFER + 0xE0:#x}]",
+    "ret": "ret",
+    "ret 4": "ret 4",
+    "jz": "jz 0x100",
+    "jbe": "jbe 0x12345",
+    "loop": ".byte 0xe2, 0x7e",
+    "loope": ".byte 0xe1, 0x7e",
+}
+
+
+@pytest.mark.parametrize("branch", BRANCHES.values(), ids=BRANCHES)
+@pytest.mark.parametrize("accounting", [True, False])
+def test_a_near_branch_out_of_the_code_segment_is_gp_at_the_branch(branch: str, accounting: bool) -> None:
+    """Nothing has happened: ESP, ECX and the stack are as before."""
+    before = f"mov ecx, 0x100; mov [{BUFFER + 0xE0:#x}], ecx; push ecx; xor eax, eax; mov ebx, esp;"
+    guest = guest_with_segment(far_jump(LIMITED, 0x90), access=0x9B)
+    code = assemble(before, 0x90)
+    guest.pieces[BUFFER] = b"\x90" * 0x90 + code + assemble(branch, 0x90 + len(code)).ljust(0x50, b"\x90")
+    report = guest.report(qemu=False, accounting=accounting)
+    assert (report.vector, *report.stack[:3]) == (GP, 0, 0x90 + len(code), LIMITED)
+    assert (report.registers[1], report.esp + 16) == (0x100, report.registers[3])
+
+
+@pytest.mark.parametrize(
+    ("before", "branch"),
+    [
+        ("or al, 1", "jz 0x100"),
+        ("xor eax, eax", "jnz 0x100"),
+        ("xor eax, eax", "ja 0x100"),
+        ("cmp eax, eax", "jl 0x100"),
+        ("mov ecx, 1", ".byte 0xe2, 0x70"),
+        ("mov ecx, 1", ".byte 0xe3, 0x70"),
+        ("xor eax, eax; mov ecx, 0x10001", ".byte 0x67, 0xe2, 0x70"),
+        ("mov ecx, 5; or al, 1", ".byte 0xe1, 0x70"),
+    ],
+)
+def test_a_conditional_branch_out_of_it_that_is_not_taken_is_none(before: str, branch: str) -> None:
+    guest = guest_with_segment(far_jump(LIMITED, 0x90), access=0x9B)
+    code = assemble(before, 0x90)
+    code += assemble(branch, 0x90 + len(code)) + assemble("nop; int 0x21", 0)
+    guest.pieces[BUFFER] = b"\x90" * 0x90 + code
+    assert guest.report(qemu=False).vector == 0x21
+
+
+def test_a_branch_with_a_16_bit_operand_wraps_and_stays_inside() -> None:
+    guest = guest_with_segment(far_jump(LIMITED, 0x90), access=0x9B, limit=0xFFFF)
+    guest.pieces[BUFFER] = b"\x90" * 0x90 + b"\x66\xe9" + (0xA0 - 0x94 & 0xFFFF).to_bytes(2, "little")
+    guest.pieces[BUFFER] += b"\x90" * 12 + assemble("int 0x21", 0)
+    assert guest.report(qemu=False).vector == 0x21
 
 
 def test_a_segment_loaded_in_the_middle_of_a_block_counts_for_the_rest() -> None:

@@ -253,27 +253,6 @@ def instruction_breakpoints(r: random.Random, f: Fragment) -> None:
 
 
 @scenario
-def x87_errors(r: random.Random, f: Fragment) -> None:
-    """#MF: an unmasked x87 error is raised by the next waiting instruction, if CR0.NE is set."""
-    f.cr0 |= r.choice((0x20, 0x20, 0))
-    f.enter(random_ring(r))
-    word = at.TEST_PAGES + 0x40
-    f.add("ring", f"fninit; mov word ptr [{word:#x}], {0x340 | r.choice((0, 0x3B, 0x3E, 0x3F, 0x36)):#x}")
-    f.add("ring", f"fldcw [{word:#x}]")
-    for _ in range(r.randrange(2, 5)):
-        f.add(
-            "ring",
-            "fld1; fldz; fdivp st(1), st",  # the engine notes no other error
-            r.choice(("nop", "fnstsw ax; movzx eax, ax; and eax, 0xbf", "mov edx, 7")),
-            r.choice(("wait", "fld1", f"fst dword ptr [{word + 4:#x}]", "fldpi", "fnclex; wait", "fnop")),
-            SNAPSHOT,
-            r.choice(("fnclex", "fnclex", "nop")),
-            "fninit" if r.random() < 0.2 else "nop",
-        )
-    f.add("ring", "fninit")
-
-
-@scenario
 def control_registers(r: random.Random, f: Fragment) -> None:
     """CR0, CR3 and CR4 with allowed and forbidden values; #NM by TS, EM and MP; #MF."""
     f.enter(0)

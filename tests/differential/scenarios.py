@@ -2,12 +2,12 @@
 
 import random
 
-from tests.differential import crossings, instructions, modes, paging
+from tests.differential import crossings, instructions, modes, numeric, paging
 from tests.differential import layout as at
 from tests.differential.fragment import Fragment
 from tests.differential.registry import SCENARIOS
 
-MODULES = (crossings, instructions, modes, paging)
+MODULES = (crossings, instructions, modes, numeric, paging)
 
 
 def generate(seed: int, base: int, only: str = "") -> Fragment:
