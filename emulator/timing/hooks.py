@@ -53,7 +53,7 @@ EFLAGS_IF = 0x200
 HFLAGS_INHIBIT_IRQ = 0x8
 
 NOWHERE = 1 << 40
-PATIENCE = 8  # pieces of one straight run that interrupts and deadlines wait for
+PATIENCE = 64  # pieces of one straight run that interrupts and deadlines wait for
 LONGEST = 128  # instructions of a block that is charged whole: see long_blocks.py
 
 REWRITTEN = 1  # the running block has stored into itself
@@ -215,7 +215,8 @@ def continues(s: Any, address: Word, size: Word, again: bool) -> Any:
     if not again and address != s.piece_edge:
         s.piece_next = -1
         return False
-    if s.piece_count > PATIENCE and (s.cycles >= s.deadline or s.interrupt_pending):
+    late = s.piece_count > PATIENCE and (s.cycles >= s.deadline or s.interrupt_pending)
+    if late or s.deadline == 0:  # the machine stops
         call3(s.unretire_function, address, 0, 0)
         return False  # what is left is a block of its own, which may have to wait
     if call3(s.piece_function, address, size, s.piece_next) == 1:

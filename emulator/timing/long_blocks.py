@@ -8,7 +8,7 @@ hooks) is no property of the guest. So the model divides straight-line code anew
              on_block                 on_piece (an address hook)   on_piece
 
 The block hook of a translation that begins inside a piece charges nothing. Interrupts and the deadline wait
-for the end of the straight-line code, at which every translation ends; after a thousand instructions they
+for the end of the straight-line code, at which every translation ends; after eight thousand instructions they
 take the next end of a translation.
 """
 
