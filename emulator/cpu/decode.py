@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import capstone
 
 from emulator.cpu.classify import Instruction, classify
+from emulator.cpu.features import locked
 from emulator.cpu.kinds import *  # noqa: F403  (re-exported)
 from emulator.cpu.kinds import (
     AFTER_NONE,
@@ -20,6 +21,7 @@ from emulator.cpu.kinds import (
     INTERCEPT_FPU_BEHIND,
     INTERCEPT_NONE,
     INTERCEPT_SEGMENT,
+    INTERCEPT_SIMD,
     NO_OPERAND,
 )
 from emulator.timing.classes import CHARGED_BY_CORE
@@ -157,6 +159,8 @@ def decode_block(code: bytes, bits: int, costs: Costs) -> DecodedBlock:
             intercepts.append((offset, what.intercept))
         sync |= what.sync
     if end < len(code):
+        if locked(code[end:]):
+            intercepts.append((end, INTERCEPT_SIMD))
         starts.append(end)
         base256.append(costs.classes["unknown"].base256)
         last = rep = None

@@ -1,4 +1,4 @@
-"""Instructions that Unicorn executes but the profile's processor lacks: #UD, by its CPUID features."""
+"""Instructions that Unicorn executes but the profile's processor lacks: #UD, by CPUID features; LOCK."""
 
 from typing import Any, Final
 
@@ -22,6 +22,8 @@ _ECX: Final = {
 _SSE2_NAMES: Final = "movnti mfence lfence paddq psubq pmuludq movdq2q movq2dq cvtpi2pd cvtpd2pi cvttpd2pi"
 _NAMES_EDX: Final = {"clflush": CLFLUSH} | dict.fromkeys(_SSE2_NAMES.split(), SSE2)
 _NAMES_ECX: Final = {"fisttp": 1, "lddqu": 1, "monitor": 8, "mwait": 8, "popcnt": 1 << 23, "movbe": 1 << 22}
+LOCK: Final = 0xF0
+_PREFIXES: Final = b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf2\xf3\xf0"
 # LZCNT and TZCNT are BSR and BSF with a prefix that processors without them ignore: never #UD
 _NONE: Final = frozenset(["rdtscp", "syscall", "sysret", "xgetbv", "xsetbv", "swapgs"])
 
@@ -59,11 +61,21 @@ def undefined(code: bytes, bits: int, cr0: int, cr4: int) -> bool:
     return bool(cr0 & CR0_EM) and (instruction.mnemonic == "emms" or "mm" in instruction.op_str)
 
 
+def locked(code: bytes) -> bool:
+    """Do the prefixes at the start of `code` contain LOCK?
+
+    Capstone knows which instructions can have it. With another, a processor raises #UD (SDM vol. 2A, LOCK),
+    and Unicorn executes it.
+    """
+    length = len(code) - len(code.lstrip(_PREFIXES))
+    return LOCK in code[:length]
+
+
 def lacks(code: bytes, bits: int, edx: int, ecx: int) -> bool:
     """Is the instruction at the start of `code` undefined with these features of CPUID leaf 1?"""
     instruction = next(_DECODERS[bits].disasm(code, 0, 1), None)
     if instruction is None:
-        return False
+        return locked(code)
     name = instruction.mnemonic
     if name in _NONE:
         return True

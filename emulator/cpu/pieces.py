@@ -22,6 +22,7 @@ class Pieces:
     def __init__(self, store: "BlockStore") -> None:
         self.store = store
         self._hooked: set[int] = set()
+        self._ends: dict[tuple[bytes, int, int], tuple[int, bool]] = {}
         self._ready: set[tuple[int, int, bytes]] = set()
         s = store.engine.state
         s.piece_next = s.piece_edge = -1
@@ -54,7 +55,11 @@ class Pieces:
         bits = self._bits
         code = self.store.code(address, physical, MOST_BYTES)
         within = (edge - address) & 0xFFFFFFFF
-        length, more = piece_of(code, bits, self.store.costs, LONGEST, within)
+        key = code, bits, min(within, MOST_BYTES)
+        found = self._ends.get(key)
+        if found is None:
+            found = self._ends[key] = piece_of(code, bits, self.store.costs, LONGEST, within)
+        length, more = found
         kind = INNER if more else LAST
         index = self.store.record_of(address, physical, code[:length], bits, kind)
         record = self.store.record(index)

@@ -44,9 +44,10 @@ SEGMENT_NAMES: Final = frozenset({"es", "cs", "ss", "ds", "fs", "gs"})
 PREFIXES: Final = frozenset(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3")
 # what comes behind waits: they may raise an exception, or a device or the time is looked at
 ENDS_SECTION: Final = frozenset(
-    ["div", "idiv", "aam", "in", "out", "rdtsc", "wait", "fwait", "into", "bound", "lfs", "lgs", "arpl"]
-    # checked execution may begin there: an x87 exception isn't masked any more
-    + ["fldcw", "fldenv", "frstor", "fxrstor", "fninit", "fnsave", "fnstenv", "ldmxcsr"]
+    """
+    div idiv aam in out rdtsc wait fwait into bound lfs lgs arpl
+    fldcw fldenv frstor fxrstor fninit fnsave fnstenv ldmxcsr
+    """.split()  # the second line: an x87 exception may not be masked any more, and checked execution begin
 )
 # our own hook executes them, and what is behind them is a block of its own
 ENDS_PLAN: Final = frozenset(

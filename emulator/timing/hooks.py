@@ -54,6 +54,7 @@ EFLAGS_IF = 0x200
 HFLAGS_INHIBIT_IRQ = 0x8
 
 NOWHERE = 1 << 40
+PATIENCE = 64  # pieces of one straight run that interrupts and deadlines wait for
 LONGEST = 128  # instructions of a block that is charged whole: see long_blocks.py
 
 REWRITTEN = 1  # the running block has stored into itself
@@ -228,6 +229,10 @@ def continues(s: Any, address: Word, size: Word, again: bool) -> Any:
     if not again and address != s.piece_edge:
         s.piece_next = -1
         return False
+    late = s.piece_count > PATIENCE and (s.cycles >= s.deadline or s.interrupt_pending)
+    if late or s.deadline == 0:  # the machine stops
+        call3(s.unretire_function, address, 0, 0)
+        return False  # what is left is a block of its own, which may have to wait
     if call3(s.piece_function, address, size, s.piece_next) == 1:
         s.piece_edge = address
         if again:
@@ -248,10 +253,9 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     if s.last_rep == address + 1 and repeats(s, address):
         return
     if s.section_next and left_over(s, address):
-        if s.piece_next >= 0:
-            continues(s, address, size, True)
-        return
-    if s.piece_next >= 0 and continues(s, address, size, False):
+        if s.piece_next < 0 or continues(s, address, size, True):
+            return
+    elif s.piece_next >= 0 and continues(s, address, size, False):
         return
     if s.rewritten and resume_rewritten(s, address):
         return
@@ -286,6 +290,7 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
         s.piece_edge = (address + size) & 0xFFFFFFFF
         size = np.int64(block.piece)
         s.piece_next = address + size
+        s.piece_count = 0
     if block.sections > 1 and block.hooked != address and call3(s.section_function, index, address, size):
         return
     if s.last_branch:

@@ -8,7 +8,8 @@ hooks) is no property of the guest. So the model divides straight-line code anew
              on_block                 on_piece (an address hook)   on_piece
 
 The block hook of a translation that begins inside a piece charges nothing. Interrupts and the deadline wait
-for the end of the straight-line code, at which every translation ends.
+for the end of the straight-line code, at which every translation ends; after eight thousand instructions they
+take the next end of a translation.
 """
 
 from typing import Any, Final
@@ -44,6 +45,7 @@ def charge_piece(s: Any, index: Word, address: Word, physical: Word) -> None:
     charge_instructions(s, np.int64(block.cost256))
     s.last_cost256 = block.cost256
     s.blocks += 1
+    s.piece_count += 1
     s.after = block.after
     if s.at_skip_sync:
         store_u8(s.at_skip_sync, 0 if block.sync else 1)

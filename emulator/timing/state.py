@@ -68,7 +68,7 @@ SCALARS: Final = (
     "planned", "entries", "sections", "section_next", "split_wanted", "split_function", "section_function",
     "steps_function", "resume", "planned_ring", "planned_at", "marked",
     # long blocks (long_blocks.py)
-    "piece_next", "piece_edge", "piece_function",
+    "piece_next", "piece_edge", "piece_count", "piece_function",
     # a page of device registers (register_page.py)
     "register_page", "register_volatile", "register_refresh",
     # compiled functions that aren't merged into their callers (plan.py, planned.py)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from emulator.cpu.features import lacks
 from tests.cpu.support import GP, MAIN, P3, P4, UD, Guest
 
 SSE = "mov eax, cr4; or eax, 0x600; mov cr4, eax;"
@@ -105,3 +106,11 @@ def test_rdpmc_reads_counters_that_stand_still(
     assert report.vector == (0x21 if vector is None else vector)
     if vector is None:
         assert report.registers[0] == 0
+
+
+@pytest.mark.parametrize("bits", [16, 32])
+def test_lock_before_an_instruction_that_cannot_have_it_is_undefined(bits: int) -> None:
+    everything = 0xFFFFFFFF
+    for code in (b"\xf0\x8b\x03", b"\x66\xf0\x90", b"\xf0\xc3"):
+        assert lacks(code, bits, everything, everything)
+    assert not lacks(b"\xf0\x01\x03", bits, everything, everything)

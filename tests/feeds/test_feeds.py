@@ -8,8 +8,9 @@ from emulator.bench.uls import MEMORY_BYTES, Options, compose
 from emulator.bundle import load_bundle
 from emulator.machine import Feed, Machine
 from tests.feeds.compare import compare
-from tests.support import EXIT, FRAMES, PENTIUM3, PENTIUM4, TO_USER, A, D, P, Rig, U, W, profile
+from tests.support import EXIT, FRAMES, PENTIUM3, PENTIUM4, PGE, PSE, TO_USER, A, D, P, Rig, U, W, profile
 
+OSFXSR = 1 << 9
 DATA = 0x300000
 SMALL = 0x800000  # 4 KB pages; 0x802000 is read-only, 0x804000 absent
 PROGRAMS = {
@@ -58,6 +59,21 @@ PROGRAMS = {
         mov dword ptr [eax + 12], 0x405007; mov ecx, [0x804000]; mov edx, [eax + 12]
         mov dword ptr [eax], 0x403007; mov ecx, [0x801000]; mov edx, [eax]
     """,
+    "faults in the middle of an instruction": f"""
+        mov edi, m2; mov eax, [{SMALL}]; mov [{SMALL + 0x3FF0}], edi; mov esp, {SMALL + 0x3FF0}; popad
+        mov eax, [{DATA}]
+    m2: mov esp, 0x38000; mov edi, m3; mov eax, [{SMALL + 0x1000}]; fxsave [{SMALL + 0x1F00}]
+        mov eax, [{DATA}]
+    m3: mov edi, m4; fxrstor [{SMALL + 0x3F80}]; mov eax, [{DATA}]
+    m4: mov edi, m5; fnsave [{SMALL + 0x1FE0}]; mov eax, [{DATA}]
+    m5: mov edi, m6; mov ebx, {SMALL + 0x4000}; push dword ptr [{DATA}]; push dword ptr [ebx]
+        mov eax, [{DATA}]
+    m6: mov edi, m7; mov ebp, {SMALL + 0x4004}; mov esp, 0x38000; enter 8, 4; mov eax, [{DATA}]
+    m7: mov edi, m8; mov esp, 0x38000; mov ebx, {DATA}; mov eax, [ebx]; .byte 0xf0, 0x8b, 0x03
+        mov ecx, [ebx]
+    m8: mov edi, m9; mov ebx, {DATA}; mov eax, [ebx]; .byte 0xf0, 0x90; mov ecx, [ebx]
+    m9: mov esp, 0x38000; nop
+    """,
     "pages that are let go": f"""
         mov esi, {SMALL}; mov eax, [esi]; invlpg [esi]; mov ecx, [esi]; mov edx, [esi + 0x1000]
         invlpg [esi + 0x1000]; mov ebx, [esi]; mov ecx, [esi + 0x1004]
@@ -94,7 +110,7 @@ PROGRAMS = {
 
 
 def _program(name: str, feed: Feed, processor: str, user: bool) -> Machine:
-    rig = Rig(processor, feed=feed)
+    rig = Rig(processor, cr4=PSE | PGE | OSFXSR, feed=feed)
     for page, bits in ((0, P | W | U), (1, P | W | U), (2, P | U | A | D), (3, P | W | U)):
         rig.small(SMALL + 0x1000 * page, FRAMES + 0x1000 * page, bits)
     source = PROGRAMS[name].replace("{pte}", str(rig.pte_at(SMALL + 0x1000)))

@@ -157,9 +157,9 @@ def test_an_interrupt_frame_from_page_0_down_to_the_top_of_the_address_space(
     made = rig(profile, accounting=accounting)
     top, landing = 0xFFC00000, PROGRAM + 0x100
     made.big(top, top, P | W)
-    made.machine.ram.write(0x300, b"\xc3")
+    made.machine.ram.write(0x700, b"\xc3")
     made.machine.ram.write(IDT + 8 * 0x40, gate(landing))
-    code = assemble("xor ebx, ebx; mov eax, 0x300; call eax; mov esp, 5; int 0x40", PROGRAM)
+    code = assemble("xor ebx, ebx; mov eax, 0x700; call eax; mov esp, 5; int 0x40", PROGRAM)
     log = made.run(
         code.ljust(0x100, b"\x90") + assemble(f"mov esp, 0x38000; mov eax, 7; int 0x30; {EXIT}", landing)
     )
