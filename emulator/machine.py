@@ -306,6 +306,12 @@ class Machine:
         """
         self._limit = NEVER if max_cycles is None else max_cycles
         self._stop_requested = False
+        outcome = self._run(stop)
+        if self.processor.plans is not None:
+            self.processor.plans.keep(last=outcome.kind in ("exit", "error"))
+        return outcome
+
+    def _run(self, stop: Callable[[], bool] | None) -> Outcome:
         try:
             while True:
                 outcome = self._between(stop)

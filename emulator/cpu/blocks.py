@@ -41,10 +41,11 @@ class BlockStore:
         self.engine, self.costs, self.symbols = engine, costs, symbols
         self.prepare: Callable[[int, DecodedBlock], bool] = lambda _address, _block: False
         self.plan: Callable[[Any, bytes, int], None] = lambda _record, _code, _bits: None
+        self.known: Callable[[bytes, int], Any] = lambda _code, _bits: None
         self._records = _aligned(MAX_BLOCKS)
         self._extras = np.zeros(MAX_BLOCKS, dtype=EXTRA)
         self._table = np.zeros(engine.ram.size, dtype=np.uint32)
-        self._decoded: list[DecodedBlock] = [decode_block(b"\x90", 32, costs)]  # index 0 means "none"
+        self._decoded: list[DecodedBlock | None] = [None]  # index 0 means "none"; those from a cache aren't
         self._by_code: dict[tuple[bytes, int], DecodedBlock] = {}
         self._index: dict[tuple[int, bytes, int, int], int] = {}
         self._stamps = np.zeros(MAX_BLOCKS, dtype=STAMP)
@@ -81,8 +82,9 @@ class BlockStore:
         """Called by the block hook for an unknown block: its index, or -1 to enter the block again."""
         bits = 32 if self.engine.registers.hflags & HF_CS32 else 16
         code = self.code(address, physical, size)
-        block = self.decode_code(code, bits)
-        if block.intercepts and self.prepare(address, block):
+        row = self.known(code, bits)
+        block = self.decode_code(code, bits) if row is None else None
+        if block is not None and block.intercepts and self.prepare(address, block):
             self.engine.retranslate(address, size)
             self.engine.jump((address - self.engine.registers.base(1)) & 0xFFFFFFFF)
             return -1
@@ -91,16 +93,29 @@ class BlockStore:
         key = (physical, code, bits, symbol)
         index = self._index.get(key)
         if index is None:
-            index = self._index[key] = self._add(block, code, bits, symbol)
+            index = self._index[key] = self._new(code, bits)
+            if block is None:
+                self._records[index] = row
+                self._records[index]["symbol"] = symbol
+            else:
+                self._fill(index, block, code, bits, symbol)
         self._records[index]["alternative"] = 0
         return index
 
-    def _add(self, block: DecodedBlock, code: bytes, bits: int, symbol: int) -> int:
+    def _new(self, code: bytes, bits: int) -> int:
+        """The index of a block that isn't there yet."""
         index = len(self._decoded)
-        if index >= MAX_BLOCKS or self._extra_count + len(block.extras) >= MAX_BLOCKS:
+        if index >= MAX_BLOCKS:
             raise MemoryError(f"more than {MAX_BLOCKS} distinct code blocks")
-        self._decoded.append(block)
+        self._decoded.append(None)
         self._code.append((code, bits))
+        return index
+
+    def _fill(self, index: int, block: DecodedBlock, code: bytes, bits: int, symbol: int) -> None:
+        """Fill in a new record."""
+        if self._extra_count + len(block.extras) >= MAX_BLOCKS:
+            raise MemoryError(f"more than {MAX_BLOCKS} extra costs of code blocks")
+        self._decoded[index] = block
         record = self._records[index]
         record["size"], record["count"], record["cost256"] = len(code), len(block.starts), sum(block.base256)
         record["extra"], record["extras"] = self._extra_count, len(block.extras)
@@ -118,7 +133,6 @@ class BlockStore:
         record["needs"], record["plan"], record["far_selector"] = block.needs, -1, block.far_selector
         record["odd"] = bool(block.extras) or block.rep_offset >= 0
         self.plan(record, code, bits)
-        return index
 
     def _add_stamps(self, record: Any, block: DecodedBlock, code: bytes) -> None:
         """Note the RDTSCs of a block, and what comes behind each of them."""
@@ -141,13 +155,29 @@ class BlockStore:
         """Bytes and code width of a block."""
         return self._code[index]
 
+    def codes(self) -> list[tuple[bytes, int]]:
+        """Bytes and code width of all blocks, by index."""
+        return self._code
+
+    def is_special(self, index: int) -> bool:
+        """Does more belong to a block than its record?"""
+        block = self.decoded(index)
+        return bool(block.extras or block.intercepts) or RDTSC in self._code[index][0]
+
     def record(self, index: int) -> Any:
         """A block's record, to read and write."""
         return self._records[index]
 
     def decoded(self, index: int) -> DecodedBlock:
         """What decoding said of a block."""
-        return self._decoded[index]
+        block = self._decoded[index]
+        if block is None:
+            block = self._decoded[index] = self.decode_code(*self._code[index])
+        return block
+
+    def records(self, indices: list[int]) -> Any:
+        """Copies of several records."""
+        return self._records[indices]
 
     def set_plan(self, index: int, first: int, count: int) -> None:
         """Give a block its plan for checked execution."""
@@ -157,7 +187,7 @@ class BlockStore:
     def instruction_before(self, linear: int) -> int:
         """Linear address of the instruction of the running block that ends at `linear`."""
         s = self.engine.state
-        starts = self._decoded[s.last_block].starts
+        starts = self.decoded(s.last_block).starts
         offset = (linear - s.last_address) & 0xFFFFFFFF
         position = starts.index(offset) if offset in starts else len(starts)
         return (s.last_address + starts[position - 1]) & 0xFFFFFFFF
@@ -171,7 +201,7 @@ class BlockStore:
         offset = (linear_eip - s.last_address) & 0xFFFFFFFF
         cut = self._cuts.get((s.last_block, offset))
         if cut is None:
-            cut = self._cuts[s.last_block, offset] = self._cut(self._decoded[s.last_block], offset)
+            cut = self._cuts[s.last_block, offset] = self._cut(self.decoded(s.last_block), offset)
         kept256, whole256, count, extras = cut
         if not count:
             return  # outside the block: it retired whole

@@ -2,7 +2,7 @@
 
     block record --> sections[section .. section + sections) --> entries[first .. first + count)
 
-Plans depend on a block's bytes only, so equal blocks share one.
+Plans depend on a block's bytes only, so equal blocks share one; and a later run, see `plan_cache`.
 """
 
 from typing import Any, Final
@@ -13,6 +13,10 @@ from emulator.cpu.blocks import BlockStore
 from emulator.cpu.engine import Engine
 from emulator.cpu.features import lacks
 from emulator.cpu.plan import Planner, Section
+from emulator.cpu.plan_cache import MISSING, PlanCache, folder, plans_digest
+from emulator.cpu.plan_file import KEY, Plans, code_hash, entries_of, freshen, select
+from emulator.cpu.plan_file import MAX_ENTRIES as CACHED_ENTRIES
+from emulator.cpu.plan_file import MAX_SECTIONS as CACHED_SECTIONS
 from emulator.cpu.plan_segment import Entry
 from emulator.cpu.registers import DS
 from emulator.timing.hooks import on_block
@@ -32,6 +36,11 @@ from emulator.timing.state import ENTRY, SECTION
 MAX_ENTRIES: Final = 1 << 22
 MAX_SECTIONS: Final = 1 << 21
 
+# Guests of fewer blocks do without the cache: they are decoded sooner than it is read.
+WORTH: Final = 256
+RARELY: Final = 8  # a run that stops often keeps its plans when an eighth of them is new
+PLACE: Final = ("entry", "entries", "section", "sections")
+
 Place = tuple[int, int]
 """First section and their number."""
 
@@ -48,13 +57,19 @@ class PlanStore:
         self.engine, self.blocks = engine, blocks
         edx, ecx = int(profile.cpuid.feature_edx.value), int(profile.cpuid.feature_ecx.value)
         self._planner = Planner(lambda code, bits: lacks(code, bits, edx, ecx))
-        self._entries = np.zeros(MAX_ENTRIES, dtype=ENTRY)
-        self._sections = np.zeros(MAX_SECTIONS, dtype=SECTION)
-        self._straight = np.zeros(
-            MAX_SECTIONS, dtype=np.bool_
-        )  # by section: accesses only, none of them unusual
+        self._profile = profile
+        self._cache: PlanCache | None = None
+        self._asked = self._kept = 0
+        self._taken: set[int] = set()  # rows of the cache
+        self._room: list[tuple[int, int]] = []  # sections and entries of each
+        self._entries = np.zeros(MAX_ENTRIES + CACHED_ENTRIES, dtype=ENTRY)
+        self._sections = np.zeros(MAX_SECTIONS + CACHED_SECTIONS, dtype=SECTION)
+        # by section: accesses only, none of them unusual
+        self._straight = np.zeros(MAX_SECTIONS + CACHED_SECTIONS, dtype=np.bool_)
+        self._entries_left, self._sections_left = MAX_ENTRIES, MAX_SECTIONS
         self._entry_count = self._section_count = 0
         self._places: dict[tuple[bytes, int], Place] = {}
+        self._unsplit: dict[tuple[bytes, int], Place] = {}
         self._starts: dict[tuple[bytes, int], frozenset[int]] = {}
         self._steps: dict[tuple[bytes, int], int] = {}
         self._hooked: set[int] = set()
@@ -68,32 +83,40 @@ class PlanStore:
         s.split_function = engine.callback(self._split)
         s.section_function = engine.callback(self._hook_sections)
         s.steps_function = engine.callback(self._make_steps)
-        blocks.plan = self.plan
+        blocks.plan, blocks.known = self.plan, self.known
 
     def plan(self, record: Any, code: bytes, bits: int) -> None:
         """Give a new block record its plan."""
         key = (code, bits)
         place = self._places.get(key)
+        record["steps"], record["hooked"] = -1, -1
         if place is None:
+            row = None if key in self._starts else self._cached(code, bits)
+            if row is not None:
+                for name in PLACE:
+                    record[name] = row[name]
+                record["odd"] = record["odd"] & 1 | row["odd"] & 2
+                return
             sections = self._planner.plan(code, bits, self._starts.get(key, frozenset()))
             while sections and not sections[-1].entries:
                 sections.pop()
             place = self._places[key] = self._add(sections)
-        record["section"], record["sections"] = place
-        record["steps"], record["hooked"] = -1, -1
+        for name, value in zip(PLACE, self._fields(place), strict=True):
+            record[name] = value
         record["odd"] = record["odd"] & 1 | (2 if place[1] > 1 else 0)
-        section = self._sections[place[0]]
-        record["entry"] = section["first"]
-        record["entries"] = (section["count"] if self._straight[place[0]] else -1) if place[1] else 0
+
+    def _fields(self, place: Place) -> tuple[int, int, int, int]:
+        """What a record says of its plan: see `PLACE`."""
+        if not place[1]:
+            return 0, 0, *place
+        _, entry, count, _ = self._sections[place[0]].item()
+        return entry, count if self._straight[place[0]] else -1, *place
 
     def _add(self, sections: list[Section]) -> Place:
         first = self._section_count
-        if first + len(sections) >= MAX_SECTIONS:
-            raise MemoryError("too many access plans")
+        self._count(len(sections), sum(len(section.entries) for section in sections))
         for section in sections:
             at, count = self._entry_count, len(section.entries)
-            if at + count >= MAX_ENTRIES:
-                raise MemoryError("too many accesses in plans")
             if count:
                 self._entries[at : at + count] = [
                     (*entry[:8], (entry[8] + (1 << 31)) % (1 << 32) - (1 << 31), *entry[9:])
@@ -104,6 +127,82 @@ class PlanStore:
             self._entry_count += count
             self._section_count += 1
         return first, len(sections)
+
+    def _count(self, sections: int, entries: int) -> None:
+        """A guest may have so many plans, wherever they are from."""
+        self._sections_left -= sections
+        self._entries_left -= entries
+        if self._sections_left < 0 or self._entries_left < 0:
+            raise MemoryError("too many access plans")
+
+    # -- the cache
+
+    def known(self, code: bytes, bits: int) -> Any:
+        """The record of a new block that need not be decoded, but for its symbol; else None."""
+        self._asked += 1
+        if self._asked == WORTH:
+            self._load()
+        if (code, bits) in self._places:
+            return None
+        return self._cached(code, bits, special=False)
+
+    def _load(self) -> None:
+        cache = self._cache = PlanCache(folder(), plans_digest(self._profile, self.blocks.costs))
+        cache.load()
+        sections, entries, rows = cache.plans.sections, cache.plans.entries, cache.plans.rows
+        first, at = self._section_count, self._entry_count
+        self._section_count += len(sections)
+        self._entry_count += len(entries)
+        self._entries[at : self._entry_count] = entries
+        self._sections[first : self._section_count] = sections
+        self._sections["first"][first : self._section_count] += at
+        self._room = [*zip(rows["sections"].tolist(), entries_of(cache.plans).tolist(), strict=True)]
+        rows["section"] += first
+        rows["entry"] += at
+
+    def _cached(self, code: bytes, bits: int, *, special: bool = True) -> Any:
+        """The row of a block, whether or not (`special`) it must be decoded all the same; or None."""
+        if self._cache is None:
+            return None
+        at = self._cache.find(code, bits)
+        if at == MISSING or (not special and self._cache.plans.keys["special"][at]):
+            return None
+        if at not in self._taken:
+            self._taken.add(at)
+            self._count(*self._room[at])
+        return self._cache.plans.rows[at]
+
+    def keep(self, *, last: bool) -> None:
+        """Write new plans to the cache, if they are worth it; `last`: this run has ended."""
+        if self._cache is None:
+            return
+        worth = WORTH if last else max(WORTH, (len(self._taken) + self._kept) // RARELY)
+        if len(self._places) - self._kept >= worth:
+            self._kept = len(self._places)
+            self._cache.save(self._plans(), sorted(self._taken))
+
+    def _plans(self) -> Plans:
+        """What this run has planned, as it was before it was split."""
+        blocks, places = self.blocks, self._places | self._unsplit
+        found: dict[tuple[bytes, int], int] = {}
+        for index, key in enumerate(blocks.codes()):
+            if key in places and (key not in self._starts or key in self._unsplit):
+                found.setdefault(key, index)
+        rows = blocks.records([*found.values()])
+        freshen(rows)
+        fields = np.array([self._fields(places[key]) for key in found], dtype="i4").reshape(-1, len(PLACE))
+        for number, name in enumerate(PLACE):
+            rows[name] = fields[:, number]
+        rows["odd"] = rows["odd"] & 1 | (rows["sections"] > 1) << 1
+        keys = np.zeros(len(found), dtype=KEY)
+        keys["size"] = [len(code) for code, _ in found]
+        keys["at"] = np.cumsum(keys["size"]) - keys["size"]
+        keys["bits"] = [bits for _, bits in found]
+        keys["special"] = [blocks.is_special(index) for index in found.values()]
+        hashes = np.array([code_hash(*key) for key in found], dtype="u8")
+        code = np.frombuffer(b"".join(code for code, _ in found), dtype="u1")
+        whole = Plans(hashes, keys, rows, self._sections, self._entries, code)
+        return select(whole, np.arange(len(found)))
 
     def _make_steps(self, index: int, _b: int, _c: int) -> int:
         """Called in checked execution for a block without a section for each instruction."""
@@ -162,7 +261,8 @@ class PlanStore:
             s.section_next = number + 1 if number + 1 < int(record["sections"]) else -1
             return 0
         self._starts[key] = starts | {start}
-        self._places.pop(key, None)
+        if place := self._places.pop(key, None):
+            self._unsplit.setdefault(key, place)
         self.plan(record, *key)
         record["hooked"] = s.last_address
         offsets = self._offsets(index)
