@@ -22,6 +22,7 @@ MAX_BLOCKS: Final = 1 << 20
 RDTSC: Final = b"\x0f\x31"
 PAGE: Final = 4096
 HOST_LINE: Final = 64
+LONG: Final = 64  # instructions
 
 Cut = tuple[int, int, int, tuple[tuple[int, int], ...]]
 """Cost before the cut and of the whole block in 1/256 cycles, instructions and extras behind it."""
@@ -155,14 +156,10 @@ class BlockStore:
         """Bytes and code width of a block."""
         return self._code[index]
 
-    def codes(self) -> list[tuple[bytes, int]]:
-        """Bytes and code width of all blocks, by index."""
-        return self._code
-
-    def is_special(self, index: int) -> bool:
+    def is_special(self, code: bytes, bits: int) -> bool:
         """Does more belong to a block than its record?"""
-        block = self.decoded(index)
-        return bool(block.extras or block.intercepts) or RDTSC in self._code[index][0]
+        block = self.decode_code(code, bits)
+        return bool(block.extras or block.intercepts) or RDTSC in code or len(block.starts) > LONG
 
     def record(self, index: int) -> Any:
         """A block's record, to read and write."""
@@ -174,10 +171,6 @@ class BlockStore:
         if block is None:
             block = self._decoded[index] = self.decode_code(*self._code[index])
         return block
-
-    def records(self, indices: list[int]) -> Any:
-        """Copies of several records."""
-        return self._records[indices]
 
     def set_plan(self, index: int, first: int, count: int) -> None:
         """Give a block its plan for checked execution."""

@@ -42,7 +42,7 @@ MAX_SECTIONS: Final = 1 << 19
 MAX_ENTRIES: Final = 1 << 20
 # what a run changes in a record, as it is in the beginning; the rest follows from the code
 FRESH: Final = {
-    **dict.fromkeys(("fetched", "symbol", "target", "alternative", "padding"), 0),
+    **dict.fromkeys(("fetched", "symbol", "target", "alternative"), 0),
     **dict.fromkeys(("extra", "extras", "stamp", "stamps", "plans"), 0),
     **{"counter": 1, "hooked": -1, "plan": -1, "steps": -1},
 }

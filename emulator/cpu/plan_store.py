@@ -31,7 +31,7 @@ from emulator.timing.plan import (
 )
 from emulator.timing.planned import on_fetch
 from emulator.timing.schema import Profile
-from emulator.timing.state import ENTRY, SECTION
+from emulator.timing.state import BLOCK, ENTRY, SECTION
 
 MAX_ENTRIES: Final = 1 << 22
 MAX_SECTIONS: Final = 1 << 21
@@ -69,7 +69,7 @@ class PlanStore:
         self._entries_left, self._sections_left = MAX_ENTRIES, MAX_SECTIONS
         self._entry_count = self._section_count = 0
         self._places: dict[tuple[bytes, int], Place] = {}
-        self._unsplit: dict[tuple[bytes, int], Place] = {}
+        self._rows: dict[tuple[bytes, int], bytes] = {}  # records as they began
         self._starts: dict[tuple[bytes, int], frozenset[int]] = {}
         self._steps: dict[tuple[bytes, int], int] = {}
         self._hooked: set[int] = set()
@@ -88,22 +88,21 @@ class PlanStore:
     def plan(self, record: Any, code: bytes, bits: int) -> None:
         """Give a new block record its plan."""
         key = (code, bits)
-        place = self._places.get(key)
-        record["steps"], record["hooked"] = -1, -1
-        if place is None:
-            row = None if key in self._starts else self._cached(code, bits)
-            if row is not None:
-                for name in PLACE:
-                    record[name] = row[name]
-                record["odd"] = record["odd"] & 1 | row["odd"] & 2
-                return
+        place, first = self._places.get(key), key not in self._starts
+        row: Any = self._cached(code, bits) if place is None and first else None
+        new = place is None and row is None
+        if new:
             sections = self._planner.plan(code, bits, self._starts.get(key, frozenset()))
             while sections and not sections[-1].entries:
                 sections.pop()
             place = self._places[key] = self._add(sections)
-        for name, value in zip(PLACE, self._fields(place), strict=True):
+        fields = self._fields(place) if place is not None else [row[name] for name in PLACE]
+        for name, value in zip(PLACE, fields, strict=True):
             record[name] = value
-        record["odd"] = record["odd"] & 1 | (2 if place[1] > 1 else 0)
+        record["steps"], record["hooked"] = -1, -1
+        record["odd"] = record["odd"] & 1 | (2 if record["sections"] > 1 else 0)
+        if new and first:
+            self._rows[key] = record.tobytes()
 
     def _fields(self, place: Place) -> tuple[int, int, int, int]:
         """What a record says of its plan: see `PLACE`."""
@@ -177,28 +176,20 @@ class PlanStore:
         if self._cache is None:
             return
         worth = WORTH if last else max(WORTH, (len(self._taken) + self._kept) // RARELY)
-        if len(self._places) - self._kept >= worth:
-            self._kept = len(self._places)
+        if len(self._rows) - self._kept >= worth:
+            self._kept = len(self._rows)
             self._cache.save(self._plans(), sorted(self._taken))
 
     def _plans(self) -> Plans:
         """What this run has planned, as it was before it was split."""
-        blocks, places = self.blocks, self._places | self._unsplit
-        found: dict[tuple[bytes, int], int] = {}
-        for index, key in enumerate(blocks.codes()):
-            if key in places and (key not in self._starts or key in self._unsplit):
-                found.setdefault(key, index)
-        rows = blocks.records([*found.values()])
+        found = list(self._rows)
+        rows = np.frombuffer(b"".join(self._rows.values()), dtype=BLOCK).copy()
         freshen(rows)
-        fields = np.array([self._fields(places[key]) for key in found], dtype="i4").reshape(-1, len(PLACE))
-        for number, name in enumerate(PLACE):
-            rows[name] = fields[:, number]
-        rows["odd"] = rows["odd"] & 1 | (rows["sections"] > 1) << 1
         keys = np.zeros(len(found), dtype=KEY)
         keys["size"] = [len(code) for code, _ in found]
         keys["at"] = np.cumsum(keys["size"]) - keys["size"]
         keys["bits"] = [bits for _, bits in found]
-        keys["special"] = [blocks.is_special(index) for index in found.values()]
+        keys["special"] = [self.blocks.is_special(*key) for key in found]
         hashes = np.array([code_hash(*key) for key in found], dtype="u8")
         code = np.frombuffer(b"".join(code for code, _ in found), dtype="u1")
         whole = Plans(hashes, keys, rows, self._sections, self._entries, code)
@@ -261,8 +252,7 @@ class PlanStore:
             s.section_next = number + 1 if number + 1 < int(record["sections"]) else -1
             return 0
         self._starts[key] = starts | {start}
-        if place := self._places.pop(key, None):
-            self._unsplit.setdefault(key, place)
+        self._places.pop(key, None)
         self.plan(record, *key)
         record["hooked"] = s.last_address
         offsets = self._offsets(index)

@@ -259,7 +259,7 @@ def _run(source: str = PROGRAM) -> tuple[Any, ...]:
     plans = rig.machine.processor.plans
     assert plans is not None
     memory = hashlib.sha256(rig.machine.ram.bytes.tobytes()).hexdigest()
-    return (len(plans._places), len(plans._taken)), counts(rig.machine), rig.machine.ledger.to_json(), memory
+    return (len(plans._rows), len(plans._taken)), counts(rig.machine), rig.machine.ledger.to_json(), memory
 
 
 def test_a_run_is_the_same_cold_warm_without_and_with_a_foreign_or_damaged_cache(
