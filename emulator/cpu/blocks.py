@@ -138,6 +138,8 @@ class BlockStore:
     def _add_stamps(self, record: Any, block: DecodedBlock, code: bytes) -> None:
         """Note the RDTSCs of a block, and what comes behind each of them."""
         record["stamp"] = self._stamp_count
+        if RDTSC not in code:
+            return
         for position, offset in enumerate(block.starts):
             if code[offset : offset + 2] != RDTSC or self._stamp_count == MAX_BLOCKS:
                 continue

@@ -6,11 +6,10 @@ branches, mispredictions and the delivery of interrupts are charged elsewhere.
 """
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
-
-import capstone
+from typing import NamedTuple
 
 from emulator.cpu.classify import Instruction, classify
+from emulator.cpu.disassemble import disassemble
 from emulator.cpu.kinds import *  # noqa: F403  (re-exported)
 from emulator.cpu.kinds import (
     AFTER_NONE,
@@ -58,12 +57,6 @@ class _Priced(NamedTuple):
     rep: RepPrice | None
 
 
-_DECODERS: Final = {
-    16: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_16),
-    32: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_32),
-}
-
-
 def _price(mnemonic: str, operands: str, costs: Costs) -> _Priced:
     what = classify(mnemonic, operands)
     cost = costs.classes[what.kind]
@@ -82,7 +75,7 @@ def _price(mnemonic: str, operands: str, costs: Costs) -> _Priced:
 
 def whole_instructions(code: bytes, bits: int) -> int:
     """How many bytes of straight-line code the whole instructions at its beginning take."""
-    return sum(size for _, size, _, _ in _DECODERS[bits].disasm_lite(code, 0))
+    return sum(size for _, size, _, _ in disassemble(code, bits))
 
 
 def decode_block(code: bytes, bits: int, costs: Costs) -> DecodedBlock:
@@ -96,7 +89,7 @@ def decode_block(code: bytes, bits: int, costs: Costs) -> DecodedBlock:
     rep: RepPrice | None = None
     sync = False
     needs = loaded = reloaded = end = 0
-    for offset, size, mnemonic, operands in _DECODERS[bits].disasm_lite(code, 0):
+    for offset, size, mnemonic, operands in disassemble(code, bits):
         last = memo.get((mnemonic, operands))
         if last is None:
             last = memo[mnemonic, operands] = _price(mnemonic, operands, costs)

@@ -7,11 +7,11 @@ pointer ...), and behind an instruction that may raise an exception or look at t
 must not be charged before. Everything here depends on the block's bytes and the CPU's features only.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-import capstone
-
+from emulator.cpu.disassemble import disassemble
 from emulator.cpu.plan_memory import OTHERS, far_transfer, is_string, load_segment, other, repeats, string
 from emulator.cpu.plan_segment import Entry, Segment, Unplannable
 from emulator.cpu.plan_steps import PLAIN, Instruction, Step
@@ -72,12 +72,6 @@ class Section(NamedTuple):
     entries: tuple[Entry, ...]
 
 
-_DECODERS: Final = {
-    16: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_16),
-    32: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_32),
-}
-
-
 class Planner:
     """Plans the blocks of one kind of processor."""
 
@@ -101,16 +95,16 @@ class _Block:
         self._wide = bits // 8
         self._open(0, 0)
         cut = False
-        for index, (offset, size, mnemonic, operands) in enumerate(_DECODERS[bits].disasm_lite(code, 0)):
+        for index, (offset, size, mnemonic, operands) in enumerate(disassemble(code, bits)):
             if index and (cut or steps or index in starts):
                 self._close()
                 self._open(index, offset)
-            text = parse(mnemonic, operands)
+            what = _look(mnemonic, operands)
             raw = code[offset : offset + size]
-            if text.name in ENDS_PLAN or _debug_register(text) or self._undefined(text, raw):
+            if what.ends_plan or (what.rare and planner.lacks(raw, bits)):
                 break
-            self._instruction(index, offset, text, raw)
-            cut = _ends_section(text)
+            self._instruction(index, offset, what, raw)
+            cut = what.ends_section
         self._close()
 
     def _open(self, index: int, offset: int) -> None:
@@ -123,18 +117,16 @@ class _Block:
         plain = all(entry[0] in PLAIN_ENTRIES for entry in segment.entries) and not segment.sliced
         self.sections.append(Section(self.start, self.offset, not plain, tuple(segment.entries)))
 
-    def _undefined(self, text: Text, raw: bytes) -> bool:
-        return text.name not in PLAIN and text.name not in OTHERS and self.planner.lacks(raw, self.bits)
-
-    def _instruction(self, index: int, offset: int, text: Text, raw: bytes) -> None:
+    def _instruction(self, index: int, offset: int, what: "_What", raw: bytes) -> None:
         """Plan one instruction, in a section of its own if the running one doesn't tell its addresses."""
         for _ in range(2):
             segment = self.segment
             segment.index = index
             begun = len(segment.entries)
             try:
-                self._guard(text)
-                _step(text)(self._operands(segment, text, raw))
+                if what.guard >= 0:
+                    self._guard(what.guard)
+                what.step(self._operands(segment, what.text, raw))
                 if index == self.start or not _late_loads(segment.entries[begun:]):
                     return
             except Unplannable:
@@ -149,6 +141,8 @@ class _Block:
 
     def _operands(self, segment: Segment, text: Text, raw: bytes) -> Instruction:
         wide = address = self._wide
+        if raw[0] not in PREFIXES:
+            return Instruction(segment, text, wide, address, raw)
         for byte in raw:
             if byte not in PREFIXES:
                 break
@@ -158,26 +152,52 @@ class _Block:
                 address = 6 - self._wide
         return Instruction(segment, text, wide, address, raw)
 
-    def _guard(self, text: Text) -> None:
+    def _guard(self, guard: int) -> None:
         """An instruction that this ring or this state doesn't allow ends the plan when it comes to that."""
-        name = text.name
-        guard = -1
-        if name in PRIVILEGED or _control_register(text):
-            guard = ENTRY_RING0
-        elif name in SENSITIVE or name.startswith(("ins", "outs")):
-            guard = ENTRY_IOPL
-        elif name not in PLAIN:
-            if any(isinstance(o, Other) and "xmm" in o.name for o in text.operands):
-                guard = ENTRY_SSE
-            elif (name[0] == "f" and name != "fwait") or any(
-                isinstance(o, Other) and o.name.startswith("mm") for o in text.operands
-            ):
-                guard = ENTRY_FPU
-            elif name in ("ldmxcsr", "stmxcsr"):
-                guard = ENTRY_SSE
-        if guard >= 0 and guard not in self._guards:
+        if guard not in self._guards:
             self._guards.add(guard)
             self.segment.guard(guard)
+
+
+class _What(NamedTuple):
+    """What there is to know of an instruction's text, whatever is before it."""
+
+    text: Text
+    step: Step
+    guard: int  # ENTRY_*, or -1
+    ends_plan: bool
+    ends_section: bool
+    rare: bool  # a processor may lack it
+
+
+@functools.cache
+def _look(mnemonic: str, operands: str) -> _What:
+    text = parse(mnemonic, operands)
+    return _What(
+        text=text,
+        step=_step(text),
+        guard=_guard_of(text),
+        ends_plan=text.name in ENDS_PLAN or _debug_register(text),
+        ends_section=_ends_section(text),
+        rare=text.name not in PLAIN and text.name not in OTHERS,
+    )
+
+
+def _guard_of(text: Text) -> int:
+    """What must be so for an instruction to be executed."""
+    name = text.name
+    if name in PRIVILEGED or _control_register(text):
+        return ENTRY_RING0
+    if name in SENSITIVE or name.startswith(("ins", "outs")):
+        return ENTRY_IOPL
+    if name in PLAIN:
+        return -1
+    others = [operand.name for operand in text.operands if isinstance(operand, Other)]
+    if any("xmm" in other for other in others):
+        return ENTRY_SSE
+    if (name[0] == "f" and name != "fwait") or any(other.startswith("mm") for other in others):
+        return ENTRY_FPU
+    return ENTRY_SSE if name in ("ldmxcsr", "stmxcsr") else -1
 
 
 def _late_loads(entries: list[Entry]) -> bool:

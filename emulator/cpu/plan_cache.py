@@ -39,8 +39,9 @@ PLACE: Final = "RINGTOLL_PLANS"
 SUFFIX: Final = ".plans"
 # what decides over plans and records, beside what is compiled
 SOURCES: Final = (
-    "plan*.py", "decode.py", "blocks.py", "classify.py", "mnemonics.py", "kinds.py", "features.py",
-)  # fmt: skip
+    *("plan*.py", "disassemble.py", "decode.py", "blocks.py"),
+    *("classify.py", "mnemonics.py", "kinds.py", "features.py"),
+)
 MISSING: Final = -1
 
 
