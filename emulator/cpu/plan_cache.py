@@ -112,8 +112,11 @@ class PlanCache:
         data = encode(limited(join(new, select(old, order)), self.limit), self.digest)
         temporary = self.file.with_name(f"{self.file.name}.{os.getpid()}")
         with contextlib.suppress(OSError):
-            temporary.write_bytes(data)
-            temporary.replace(self.file)  # another process sees the whole file or none
+            try:
+                temporary.write_bytes(data)
+                temporary.replace(self.file)  # another process sees the whole file or none
+            finally:
+                temporary.unlink(missing_ok=True)
             self._prune()
 
     def _read(self) -> Plans:

@@ -198,6 +198,14 @@ def test_a_folder_that_cannot_be_written_is_no_error(planner: Machine, tmp_path:
         assert cache.find(SOURCES[0], 32) == MISSING
 
 
+def test_what_cannot_be_put_in_place_leaves_nothing(planner: Machine, tmp_path: Path) -> None:
+    cache = PlanCache(tmp_path, DIGEST)
+    assert cache.file is not None
+    cache.file.mkdir()
+    cache.save(_plan(planner, [(SOURCES[0], 32)]), [])
+    assert list(tmp_path.iterdir()) == [cache.file]
+
+
 def test_the_environment_says_where_or_that_there_is_none(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
