@@ -291,6 +291,24 @@ def test_a_run_is_the_same_cold_warm_without_and_with_a_foreign_or_damaged_cache
             assert (taken > planned / 2) == warm
 
 
+def test_a_run_that_stops_often_writes_seldom_but_all_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written: list[int] = []
+    monkeypatch.setattr(PlanCache, "save", lambda _self, new, _taken: written.append(len(new.keys)))
+    rig = Rig(PENTIUM4, feed="planned")
+    rig.load("; ".join(f"jmp b{n}; b{n}: mov eax, [{0x300000 + 4 * n}]" for n in range(100)) + "; h: jmp h")
+    for cycles in range(1000, 40_000, 50):
+        rig.machine.run(max_cycles=cycles)
+    plans = rig.machine.processor.plans
+    assert plans is not None
+    stops = len(written)
+    rig.machine.keep_plans()
+    assert written == sorted(set(written))
+    assert 1 < stops < 40
+    assert written[-1] == len(plans._rows) > 100
+
+
 def test_a_split_is_found_anew_by_each_run() -> None:
     """The cache holds what follows from the code alone, not that a block was split behind a store."""
     source = """
