@@ -312,6 +312,16 @@ class Machine:
         """
         self._limit = NEVER if max_cycles is None else max_cycles
         self._stop_requested = False
+        outcome = self._run(stop)
+        self.keep_plans(last=outcome.kind in ("exit", "error"))
+        return outcome
+
+    def keep_plans(self, *, last: bool = True) -> None:
+        """Planned mode: write what a later run need not decode. `last`: this machine won't run on."""
+        if self.processor.plans is not None:
+            self.processor.plans.keep(last=last)
+
+    def _run(self, stop: Callable[[], bool] | None) -> Outcome:
         try:
             while True:
                 outcome = self._between(stop)

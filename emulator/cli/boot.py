@@ -89,6 +89,7 @@ class Run:
                 return False
 
             outcome = machine.run(max_cycles=max_cycles, stop=poll)
+        machine.keep_plans()
         return outcome, request
 
     def report(self, status: int, outcome: "Outcome", stats: TextIO | None, summary: bool) -> None:

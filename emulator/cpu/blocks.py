@@ -26,6 +26,7 @@ MAX_BLOCKS: Final = 1 << 20
 RDTSC: Final = b"\x0f\x31"
 PAGE: Final = 4096
 HOST_LINE: Final = 64
+LONG: Final = 64  # instructions
 
 Cut = tuple[int, int, int, tuple[tuple[int, int], ...]]
 """Cost before the cut and of the whole block in 1/256 cycles, instructions and extras behind it."""
@@ -45,11 +46,12 @@ class BlockStore:
         self.engine, self.costs, self.symbols = engine, costs, symbols
         self.prepare: Callable[[int, DecodedBlock], bool] = lambda _address, _block: False
         self.plan: Callable[[Any, bytes, int], None] = lambda _record, _code, _bits: None
+        self.known: Callable[[bytes, int], Any] = lambda _code, _bits: None
         self._records = _aligned(MAX_BLOCKS)
         self.install: Callable[[int, int], bool] = lambda _index, _address: False
         self._extras = np.zeros(MAX_BLOCKS, dtype=EXTRA)
         self._table = np.zeros(engine.ram.size, dtype=np.uint32)
-        self._decoded: list[DecodedBlock] = [decode_block(b"\x90", 32, costs)]  # index 0 means "none"
+        self._decoded: list[DecodedBlock | None] = [None]  # index 0 means "none"; those from a cache aren't
         self._by_code: dict[tuple[bytes, int], DecodedBlock] = {}
         self._index: dict[tuple[int, bytes, int, int, int], int] = {}
         self._stamps = np.zeros(MAX_BLOCKS, dtype=STAMP)
@@ -89,38 +91,62 @@ class BlockStore:
             return self.pieces.decode(address, physical)
         bits = 32 if self.engine.registers.hflags & HF_CS32 else 16
         code = self.code(address, physical, size)
-        block = self.decode_code(code, bits)
-        if block.intercepts and self.prepare(address, block):
+        row = self.known(code, bits)
+        block = self.decode_code(code, bits) if row is None else None
+        if block is not None and block.intercepts and self.prepare(address, block):
             self.engine.retranslate(address, size)
             self.engine.jump((address - self.engine.registers.base(1)) & 0xFFFFFFFF)
             return -1
-        if len(block.starts) > LONGEST and self.engine.state.accounting:
+        if block is not None and len(block.starts) > LONGEST and self.engine.state.accounting:
             return self.pieces.begin(address, physical, code, block)
-        return self.record_of(address, physical, code, bits)
+        return self.record_of(address, physical, code, bits, row=row)
 
     def record_of(
-        self, address: int, physical: int, code: bytes, bits: int, kind: int = 0, known_by: bytes = b""
+        self,
+        address: int,
+        physical: int,
+        code: bytes,
+        bits: int,
+        kind: int = 0,
+        known_by: bytes = b"",
+        row: Any = None,
     ) -> int:
-        """The record of a block or of a piece of a long one (`kind`), which may be `known_by` other bytes."""
+        """The record of a block or of a piece of a long one (`kind`), which may be `known_by` other bytes.
+
+        `row`: such a record of an earlier run.
+        """
         symbol = self.symbols.find(address, code)
         self.engine.state.symbols = len(self.symbols.names)
         key = (physical, known_by or code, bits, symbol, kind)
         index = self._index.get(key)
         if index is None:
-            index = self._index[key] = self._add(self.decode_code(code, bits), code, bits, symbol)
+            index = self._index[key] = self._new(code, bits)
             record = self._records[index]
+            if row is None:
+                self._fill(index, self.decode_code(code, bits), code, bits, symbol)
+            else:
+                self._records[index] = row
+                record["symbol"] = symbol
             record["physical"] = physical
             if (physical & (PAGE - 1)) + len(code) > PAGE:
                 record["needs"] |= NEEDS_SLOW
         self._records[index]["alternative"] = 0
         return index
 
-    def _add(self, block: DecodedBlock, code: bytes, bits: int, symbol: int) -> int:
+    def _new(self, code: bytes, bits: int) -> int:
+        """The index of a block that isn't there yet."""
         index = len(self._decoded)
-        if index >= MAX_BLOCKS or self._extra_count + len(block.extras) >= MAX_BLOCKS:
+        if index >= MAX_BLOCKS:
             raise MemoryError(f"more than {MAX_BLOCKS} distinct code blocks")
-        self._decoded.append(block)
+        self._decoded.append(None)
         self._code.append((code, bits))
+        return index
+
+    def _fill(self, index: int, block: DecodedBlock, code: bytes, bits: int, symbol: int) -> None:
+        """Fill in a new record."""
+        if self._extra_count + len(block.extras) >= MAX_BLOCKS:
+            raise MemoryError(f"more than {MAX_BLOCKS} extra costs of code blocks")
+        self._decoded[index] = block
         record = self._records[index]
         record["size"], record["count"], record["cost256"] = len(code), len(block.starts), sum(block.base256)
         record["extra"], record["extras"] = self._extra_count, len(block.extras)
@@ -139,11 +165,12 @@ class BlockStore:
         if block.extras or block.after or block.rep_offset >= 0:
             record["needs"] |= NEEDS_SLOW
         self.plan(record, code, bits)
-        return index
 
     def _add_stamps(self, record: Any, block: DecodedBlock, code: bytes) -> None:
         """Note the RDTSCs of a block, and what comes behind each of them."""
         record["stamp"] = self._stamp_count
+        if RDTSC not in code:
+            return
         for position, offset in enumerate(block.starts):
             if code[offset : offset + 2] != RDTSC or self._stamp_count == MAX_BLOCKS:
                 continue
@@ -162,13 +189,21 @@ class BlockStore:
         """Bytes and code width of a block."""
         return self._code[index]
 
+    def is_special(self, code: bytes, bits: int) -> bool:
+        """Does more belong to a block than its record?"""
+        block = self.decode_code(code, bits)
+        return bool(block.extras or block.intercepts) or RDTSC in code or len(block.starts) > LONG
+
     def record(self, index: int) -> Any:
         """A block's record, to read and write."""
         return self._records[index]
 
     def decoded(self, index: int) -> DecodedBlock:
         """What decoding said of a block."""
-        return self._decoded[index]
+        block = self._decoded[index]
+        if block is None:
+            block = self._decoded[index] = self.decode_code(*self._code[index])
+        return block
 
     def set_plan(self, index: int, first: int, count: int) -> None:
         """Give a block its plan for checked execution."""
@@ -178,7 +213,7 @@ class BlockStore:
     def instruction_before(self, linear: int) -> int:
         """Linear address of the instruction of the running block that ends at `linear`."""
         s = self.engine.state
-        starts = self._decoded[s.last_block].starts
+        starts = self.decoded(s.last_block).starts
         offset = (linear - s.last_address) & 0xFFFFFFFF
         position = starts.index(offset) if offset in starts else len(starts)
         return (s.last_address + starts[position - 1]) & 0xFFFFFFFF
@@ -198,7 +233,7 @@ class BlockStore:
         offset = (linear_eip - s.last_address) & 0xFFFFFFFF
         cut = self._cuts.get((s.last_block, offset))
         if cut is None:
-            cut = self._cuts[s.last_block, offset] = self._cut(self._decoded[s.last_block], offset)
+            cut = self._cuts[s.last_block, offset] = self._cut(self.decoded(s.last_block), offset)
         kept256, whole256, count, extras = cut
         if not count:
             return  # outside the block: it retired whole

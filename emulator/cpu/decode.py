@@ -8,9 +8,8 @@ branches, mispredictions and the delivery of interrupts are charged elsewhere.
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-import capstone
-
 from emulator.cpu.classify import Instruction, classify
+from emulator.cpu.disassemble import disassemble
 from emulator.cpu.features import locked
 from emulator.cpu.kinds import *  # noqa: F403  (re-exported)
 from emulator.cpu.kinds import (
@@ -68,10 +67,6 @@ BEHIND: Final = (
     (INTERCEPT_FPU_BEHIND, NEEDS_FPU),
     (INTERCEPT_ENTERED, NEEDS_FRAME),
 )
-_DECODERS: Final = {
-    16: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_16),
-    32: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_32),
-}
 
 
 def _price(mnemonic: str, operands: str, costs: Costs) -> _Priced:
@@ -93,7 +88,7 @@ def _price(mnemonic: str, operands: str, costs: Costs) -> _Priced:
 
 def whole_instructions(code: bytes, bits: int) -> int:
     """How many bytes of straight-line code the whole instructions at its beginning take."""
-    return sum(size for _, size, _, _ in _DECODERS[bits].disasm_lite(code, 0))
+    return sum(size for _, size, _, _ in disassemble(code, bits))
 
 
 def piece_of(code: bytes, bits: int, costs: Costs, most: int, within: int) -> tuple[int, bool]:
@@ -104,7 +99,7 @@ def piece_of(code: bytes, bits: int, costs: Costs, most: int, within: int) -> tu
     """
     memo = costs.memo
     end = 0
-    for count, (offset, size, mnemonic, operands) in enumerate(_DECODERS[bits].disasm_lite(code, 0), 1):
+    for count, (offset, size, mnemonic, operands) in enumerate(disassemble(code, bits), 1):
         priced = memo.get((mnemonic, operands))
         if priced is None:
             priced = memo[mnemonic, operands] = _price(mnemonic, operands, costs)
@@ -128,7 +123,7 @@ def decode_block(code: bytes, bits: int, costs: Costs) -> DecodedBlock:
     rep: RepPrice | None = None
     sync = False
     needs = loaded = reloaded = end = 0
-    for offset, size, mnemonic, operands in _DECODERS[bits].disasm_lite(code, 0):
+    for offset, size, mnemonic, operands in disassemble(code, bits):
         last = memo.get((mnemonic, operands))
         if last is None:
             last = memo[mnemonic, operands] = _price(mnemonic, operands, costs)

@@ -7,11 +7,11 @@ pointer ...), and behind an instruction that may raise an exception or look at t
 must not be charged before. Everything here depends on the block's bytes and the CPU's features only.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-import capstone
-
+from emulator.cpu.disassemble import disassemble
 from emulator.cpu.plan_memory import (
     OTHERS,
     OVERRIDES,
@@ -44,10 +44,11 @@ SEGMENT_NAMES: Final = frozenset({"es", "cs", "ss", "ds", "fs", "gs"})
 PREFIXES: Final = frozenset(b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3")
 # what comes behind waits: they may raise an exception, or a device or the time is looked at
 ENDS_SECTION: Final = frozenset(
-    """
-    div idiv aam in out rdtsc wait fwait into bound lfs lgs arpl
-    fldcw fldenv frstor fxrstor fninit fnsave fnstenv ldmxcsr
-    """.split()  # the second line: an x87 exception may not be masked any more, and checked execution begin
+    [
+        *("div", "idiv", "aam", "in", "out", "rdtsc", "wait", "fwait", "into", "bound", "lfs", "lgs", "arpl"),
+        # an x87 exception may not be masked any more, and checked execution begin
+        *("fldcw", "fldenv", "frstor", "fxrstor", "fninit", "fnsave", "fnstenv", "ldmxcsr"),
+    ]
 )
 # our own hook executes them, and what is behind them is a block of its own
 ENDS_PLAN: Final = frozenset(
@@ -98,12 +99,6 @@ class Section(NamedTuple):
     entries: tuple[Entry, ...]
 
 
-_DECODERS: Final = {
-    16: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_16),
-    32: capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_32),
-}
-
-
 class Planner:
     """Plans the blocks of one kind of processor."""
 
@@ -127,21 +122,16 @@ class _Block:
         self._wide = bits // 8
         self._open(0, 0)
         cut = False
-        for index, (offset, size, mnemonic, operands) in enumerate(_DECODERS[bits].disasm_lite(code, 0)):
+        for index, (offset, size, mnemonic, operands) in enumerate(disassemble(code, bits)):
             if index and (cut or steps or index in starts):
                 self._close()
                 self._open(index, offset)
-            text = parse(mnemonic, operands)
+            what = _look(mnemonic, operands, bits)
             raw = code[offset : offset + size]
-            if (
-                text.name in ENDS_PLAN
-                or _debug_register(text)
-                or _segment_register(text) == "cs"
-                or self._undefined(text, raw)
-            ):
+            if what.ends_plan or (what.rare and planner.lacks(raw, bits)):
                 break
-            self._instruction(index, offset, text, raw)
-            cut = _ends_section(text)
+            self._instruction(index, offset, what, raw)
+            cut = what.ends_section
         self._close()
 
     def _open(self, index: int, offset: int) -> None:
@@ -154,18 +144,16 @@ class _Block:
         plain = all(entry[0] in PLAIN_ENTRIES for entry in segment.entries) and not segment.sliced
         self.sections.append(Section(self.start, self.offset, not plain, tuple(segment.entries)))
 
-    def _undefined(self, text: Text, raw: bytes) -> bool:
-        return text.name not in PLAIN and text.name not in OTHERS and self.planner.lacks(raw, self.bits)
-
-    def _instruction(self, index: int, offset: int, text: Text, raw: bytes) -> None:
+    def _instruction(self, index: int, offset: int, what: "_What", raw: bytes) -> None:
         """Plan one instruction, in a section of its own if the running one doesn't tell its addresses."""
         for _ in range(2):
             segment = self.segment
             segment.index = index
             begun = len(segment.entries)
             try:
-                self._guard(text)
-                _step(text)(self._operands(segment, text, raw))
+                for guard in what.guards:
+                    self._guard(guard)
+                what.step(self._operands(segment, what.text, raw))
                 if index == self.start or not _late_loads(segment.entries[begun:]):
                     return
             except Unplannable:
@@ -180,6 +168,8 @@ class _Block:
 
     def _operands(self, segment: Segment, text: Text, raw: bytes) -> Instruction:
         wide = address = self._wide
+        if raw[0] not in PREFIXES:
+            return Instruction(segment, text, wide, address, raw)
         for byte in raw:
             if byte not in PREFIXES:
                 break
@@ -191,31 +181,8 @@ class _Block:
                 address = 6 - self._wide
         return Instruction(segment, text, wide, address, raw)
 
-    def _guard(self, text: Text) -> None:
+    def _guard(self, guard: int) -> None:
         """An instruction that this ring or this state doesn't allow ends the plan when it comes to that."""
-        name = text.name
-        if name in PROTECTED:
-            self._add_guard(ENTRY_PROTECTED)
-        guard = -1
-        if name in PRIVILEGED or _control_register(text):
-            guard = ENTRY_RING0
-        elif name in SENSITIVE or name.startswith(("ins", "outs")):
-            guard = ENTRY_IOPL
-        elif name in FLAGS and self.bits == 16:
-            guard = ENTRY_VM86
-        elif name not in PLAIN:
-            if any(isinstance(o, Other) and "xmm" in o.name for o in text.operands):
-                guard = ENTRY_SSE
-            elif (name[0] == "f" and name != "fwait") or any(
-                isinstance(o, Other) and o.name.startswith("mm") for o in text.operands
-            ):
-                guard = ENTRY_FPU
-            elif name in ("ldmxcsr", "stmxcsr"):
-                guard = ENTRY_SSE
-        if guard >= 0:
-            self._add_guard(guard)
-
-    def _add_guard(self, guard: int) -> None:
         if guard not in self._guards:
             self._guards.add(guard)
             self.segment.guard(guard)
@@ -228,6 +195,55 @@ def _overridden(text: Text, segment: int) -> Text:
         for operand in text.operands
     )
     return text._replace(operands=operands)
+
+
+class _What(NamedTuple):
+    """What there is to know of an instruction's text, whatever is before it."""
+
+    text: Text
+    step: Step
+    guards: tuple[int, ...]  # ENTRY_*
+    ends_plan: bool
+    ends_section: bool
+    rare: bool  # a processor may lack it
+
+
+@functools.cache
+def _look(mnemonic: str, operands: str, bits: int) -> _What:
+    text = parse(mnemonic, operands)
+    return _What(
+        text=text,
+        step=_step(text),
+        guards=_guards_of(text, bits),
+        ends_plan=text.name in ENDS_PLAN or _debug_register(text) or _segment_register(text) == "cs",
+        ends_section=_ends_section(text),
+        rare=text.name not in PLAIN and text.name not in OTHERS,
+    )
+
+
+def _guards_of(text: Text, bits: int) -> tuple[int, ...]:
+    """What must be so for an instruction to be executed."""
+    guards = (ENTRY_PROTECTED,) if text.name in PROTECTED else ()
+    guard = _guard_of(text, bits)
+    return guards if guard < 0 else (*guards, guard)
+
+
+def _guard_of(text: Text, bits: int) -> int:
+    name = text.name
+    if name in PRIVILEGED or _control_register(text):
+        return ENTRY_RING0
+    if name in SENSITIVE or name.startswith(("ins", "outs")):
+        return ENTRY_IOPL
+    if name in FLAGS and bits == 16:
+        return ENTRY_VM86
+    if name in PLAIN:
+        return -1
+    others = [operand.name for operand in text.operands if isinstance(operand, Other)]
+    if any("xmm" in other for other in others):
+        return ENTRY_SSE
+    if (name[0] == "f" and name != "fwait") or any(other.startswith("mm") for other in others):
+        return ENTRY_FPU
+    return ENTRY_SSE if name in ("ldmxcsr", "stmxcsr") else -1
 
 
 def _late_loads(entries: list[Entry]) -> bool:

@@ -46,6 +46,8 @@ from emulator.timing.plan import (
 ESP: Final = 4
 SS: Final = 2
 MAX_STORES: Final = 60
+_REGISTERS: Final = [register(number) for number in range(8)]
+_STEP: Final = register(STEP)
 
 Entry = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
 """Kind, two registers, their factors, size, flags, segment, displacement, result, stores, index."""
@@ -65,8 +67,8 @@ class Segment:
 
     def __init__(self, wide_stack: int) -> None:
         """`wide_stack`: bytes of a stack slot in this code without prefix."""
-        self.registers: list[Known] = [register(number) for number in range(8)]
-        self.step: Value = register(STEP)
+        self.registers: list[Known] = list(_REGISTERS)
+        self.step: Value = _STEP
         self.nodes = Nodes()
         self.entries: list[Entry] = []
         self.stores: list[tuple[Known, int, int, Known]] = []
@@ -197,6 +199,10 @@ class Segment:
 
     def _fit(self, value: Value) -> tuple[int, int, int, int, int]:
         """A value as two registers with factors and a displacement."""
+        if len(value[1]) == 1:  # as most are
+            term, factor = value[1][0]
+            if term < 8 and factor == 1:
+                return term, 1, ZERO, 0, value[0]
         terms: list[tuple[int, int]] = []
         for term, factor in value[1]:
             at = self._emit(term)

@@ -2,9 +2,10 @@
 
     block record --> sections[section .. section + sections) --> entries[first .. first + count)
 
-Plans depend on a block's bytes only, so equal blocks share one.
+Plans depend on a block's bytes only, so equal blocks share one; and a later run, see `plan_cache`.
 """
 
+import struct
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +14,10 @@ from emulator.cpu.blocks import RDTSC, BlockStore
 from emulator.cpu.engine import Engine
 from emulator.cpu.features import lacks
 from emulator.cpu.plan import Planner, Section
+from emulator.cpu.plan_cache import MISSING, PlanCache, folder, plans_digest
+from emulator.cpu.plan_file import KEY, Plans, code_hash, entries_of, freshen, select
+from emulator.cpu.plan_file import MAX_ENTRIES as CACHED_ENTRIES
+from emulator.cpu.plan_file import MAX_SECTIONS as CACHED_SECTIONS
 from emulator.cpu.plan_segment import Entry
 from emulator.cpu.registers import DS
 from emulator.timing.hooks import on_block
@@ -29,10 +34,20 @@ from emulator.timing.plan import (
 from emulator.timing.plan_system import on_system
 from emulator.timing.planned import on_fetch
 from emulator.timing.schema import Profile
-from emulator.timing.state import ENTRY, SECTION
+from emulator.timing.state import BLOCK, ENTRY, SECTION
 
 MAX_ENTRIES: Final = 1 << 22
 MAX_SECTIONS: Final = 1 << 21
+
+# Guests of fewer blocks do without the cache: they are decoded sooner than it is read.
+WORTH: Final = 256
+RARELY: Final = 8  # a run that stops often keeps its plans when an eighth of them is new
+PLACE: Final = ("entry", "entries", "section", "sections")
+
+# an ENTRY and a SECTION: numpy takes ten times as long to fill one in
+_ENTRY: Final = struct.Struct("<BBBbbBBBIBBH")
+_SECTION: Final = struct.Struct("<iiii")
+assert (_ENTRY.size, _SECTION.size) == (ENTRY.itemsize, SECTION.itemsize)
 
 Place = tuple[int, int]
 """First section and their number."""
@@ -50,13 +65,21 @@ class PlanStore:
         self.engine, self.blocks = engine, blocks
         edx, ecx = int(profile.cpuid.feature_edx.value), int(profile.cpuid.feature_ecx.value)
         self._planner = Planner(lambda code, bits: lacks(code, bits, edx, ecx))
-        self._entries = np.zeros(MAX_ENTRIES, dtype=ENTRY)
-        self._sections = np.zeros(MAX_SECTIONS, dtype=SECTION)
-        self._straight = np.zeros(
-            MAX_SECTIONS, dtype=np.bool_
-        )  # by section: accesses only, none of them unusual
+        self._profile = profile
+        self._cache: PlanCache | None = None
+        self._asked = self._kept = 0
+        self._taken: set[int] = set()  # rows of the cache
+        self._room: list[tuple[int, int]] = []  # sections and entries of each
+        self._entries = np.zeros(MAX_ENTRIES + CACHED_ENTRIES, dtype=ENTRY)
+        self._sections = np.zeros(MAX_SECTIONS + CACHED_SECTIONS, dtype=SECTION)
+        # by section: accesses only, none of them unusual
+        self._straight = np.zeros(MAX_SECTIONS + CACHED_SECTIONS, dtype=np.bool_)
+        self._entry_bytes = self._entries.view(np.uint8).data
+        self._section_bytes = self._sections.view(np.uint8).data
+        self._entries_left, self._sections_left = MAX_ENTRIES, MAX_SECTIONS
         self._entry_count = self._section_count = 0
         self._places: dict[tuple[bytes, int], Place] = {}
+        self._rows: dict[tuple[bytes, int], bytes] = {}  # records as they began
         self._starts: dict[tuple[bytes, int], frozenset[int]] = {}
         self._steps: dict[tuple[bytes, int], int] = {}
         self._hooked: set[int] = set()
@@ -71,43 +94,122 @@ class PlanStore:
         s.split_function = engine.callback(self._split)
         s.section_function = engine.callback(self._hook_sections)
         s.steps_function = engine.callback(self._make_steps)
-        blocks.plan, blocks.install = self.plan, self._install
+        blocks.plan, blocks.known, blocks.install = self.plan, self.known, self._install
 
     def plan(self, record: Any, code: bytes, bits: int) -> None:
         """Give a new block record its plan."""
         key = (code, bits)
-        place = self._places.get(key)
-        if place is None:
+        place, first = self._places.get(key), key not in self._starts
+        row: Any = self._cached(code, bits) if place is None and first else None
+        new = place is None and row is None
+        if new:
             sections = self._planner.plan(code, bits, self._starts.get(key, frozenset()))
             while sections and not sections[-1].entries:
                 sections.pop()
             place = self._places[key] = self._add(sections)
-        record["section"], record["sections"] = place
+        fields = self._fields(place) if place is not None else [row[name] for name in PLACE]
+        for name, value in zip(PLACE, fields, strict=True):
+            record[name] = value
         record["steps"], record["hooked"] = -1, -1
-        if place[1] > 1:
+        if record["sections"] > 1:
             record["needs"] |= NEEDS_SLOW
-        section = self._sections[place[0]]
-        record["entry"] = section["first"]
-        record["entries"] = (section["count"] if self._straight[place[0]] else -1) if place[1] else 0
+        if new and first:
+            self._rows[key] = record.tobytes()
+
+    def _fields(self, place: Place) -> tuple[int, int, int, int]:
+        """What a record says of its plan: see `PLACE`."""
+        if not place[1]:
+            return 0, 0, *place
+        _, entry, count, _ = self._sections[place[0]].item()
+        return entry, count if self._straight[place[0]] else -1, *place
 
     def _add(self, sections: list[Section]) -> Place:
         first = self._section_count
-        if first + len(sections) >= MAX_SECTIONS:
-            raise MemoryError("too many access plans")
+        self._count(len(sections), sum(len(section.entries) for section in sections))
         for section in sections:
             at, count = self._entry_count, len(section.entries)
-            if at + count >= MAX_ENTRIES:
-                raise MemoryError("too many accesses in plans")
-            if count:
-                self._entries[at : at + count] = [
-                    (*entry[:8], (entry[8] + (1 << 31)) % (1 << 32) - (1 << 31), *entry[9:])
-                    for entry in section.entries
-                ]
-            self._sections[self._section_count] = (section.offset, at, count, section.sliced)
+            self._entry_bytes[_ENTRY.size * at : _ENTRY.size * (at + count)] = b"".join(
+                [_ENTRY.pack(*entry[:8], entry[8] & 0xFFFFFFFF, *entry[9:]) for entry in section.entries]
+            )
+            _SECTION.pack_into(
+                self._section_bytes,
+                _SECTION.size * self._section_count,
+                *(section.offset, at, count, section.sliced),
+            )
             self._straight[self._section_count] = all(map(_straight, section.entries))
             self._entry_count += count
             self._section_count += 1
         return first, len(sections)
+
+    def _count(self, sections: int, entries: int) -> None:
+        """A guest may have so many plans, wherever they are from."""
+        self._sections_left -= sections
+        self._entries_left -= entries
+        if self._sections_left < 0 or self._entries_left < 0:
+            raise MemoryError("too many access plans")
+
+    # -- the cache
+
+    def known(self, code: bytes, bits: int) -> Any:
+        """The record of a new block that need not be decoded, but for its symbol; else None."""
+        self._asked += 1
+        if self._asked == WORTH:
+            self._load()
+        if (code, bits) in self._places:
+            return None
+        return self._cached(code, bits, special=False)
+
+    def _load(self) -> None:
+        cache = self._cache = PlanCache(folder(), plans_digest(self._profile, self.blocks.costs))
+        cache.load()
+        sections, entries, rows = cache.plans.sections, cache.plans.entries, cache.plans.rows
+        first, at = self._section_count, self._entry_count
+        self._section_count += len(sections)
+        self._entry_count += len(entries)
+        self._entries[at : self._entry_count] = entries
+        self._sections[first : self._section_count] = sections
+        self._sections["first"][first : self._section_count] += at
+        self._room = [*zip(rows["sections"].tolist(), entries_of(cache.plans).tolist(), strict=True)]
+        rows["section"] += first
+        rows["entry"] += at
+        for key in [key for key in self._rows if cache.find(*key) != MISSING]:
+            del self._rows[key]
+
+    def _cached(self, code: bytes, bits: int, *, special: bool = True) -> Any:
+        """The row of a block, whether or not (`special`) it must be decoded all the same; or None."""
+        if self._cache is None:
+            return None
+        at = self._cache.find(code, bits)
+        if at == MISSING or (not special and self._cache.plans.keys["special"][at]):
+            return None
+        if at not in self._taken:
+            self._taken.add(at)
+            self._count(*self._room[at])
+        return self._cache.plans.rows[at]
+
+    def keep(self, *, last: bool) -> None:
+        """Write new plans to the cache, if they are worth it; `last`: this run has ended."""
+        if self._cache is None:
+            return
+        worth = WORTH if last else max(WORTH, (len(self._taken) + self._kept) // RARELY)
+        if len(self._rows) - self._kept >= worth:
+            self._kept = len(self._rows)
+            self._cache.save(self._plans(), sorted(self._taken))
+
+    def _plans(self) -> Plans:
+        """What this run has planned, as it was before it was split."""
+        found = list(self._rows)
+        rows = np.frombuffer(b"".join(self._rows.values()), dtype=BLOCK).copy()
+        freshen(rows)
+        keys = np.zeros(len(found), dtype=KEY)
+        keys["size"] = [len(code) for code, _ in found]
+        keys["at"] = np.cumsum(keys["size"]) - keys["size"]
+        keys["bits"] = [bits for _, bits in found]
+        keys["special"] = [self.blocks.is_special(*key) for key in found]
+        hashes = np.array([code_hash(*key) for key in found], dtype="u8")
+        code = np.frombuffer(b"".join(code for code, _ in found), dtype="u1")
+        whole = Plans(hashes, keys, rows, self._sections, self._entries, code)
+        return select(whole, np.arange(len(found)))
 
     def _make_steps(self, index: int, _b: int, _c: int) -> int:
         """Called in checked execution for a block without a section for each instruction."""

@@ -8,6 +8,7 @@ run() --> engine --> page fault       -> deliver 14
 
 from collections.abc import Callable
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from emulator.cpu.blocks import BlockStore
 from emulator.cpu.cpuid import cpuid
@@ -53,6 +54,9 @@ from emulator.timing.system_access import (
     system_write,
 )
 
+if TYPE_CHECKING:
+    from emulator.cpu.plan_store import PlanStore
+
 
 class Stop(Enum):
     """Why `run` came back."""
@@ -91,10 +95,11 @@ class Processor(Events):
         self.registers: Registers = self.engine.registers
         self.costs = Costs.from_profile(profile)
         self.blocks = BlockStore(self.engine, self.costs, symbols)
+        self.plans: PlanStore | None = None
         if planned:
-            from emulator.cpu.plan_store import PlanStore
+            from emulator.cpu import plan_store
 
-            self.plans = PlanStore(self.engine, self.blocks, profile)
+            self.plans = plan_store.PlanStore(self.engine, self.blocks, profile)
         self.msrs = Msrs(
             state,
             int(profile.cpuid.feature_edx.value),
