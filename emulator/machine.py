@@ -53,8 +53,8 @@ Feed = Literal["planned", "hooks"]
 
 
 def default_feed() -> Feed:
-    """The feed of a machine that isn't told: RINGTOLL_FEED's, else memory hooks."""
-    return "planned" if os.environ.get("RINGTOLL_FEED") == "planned" else "hooks"
+    """The feed of a machine that isn't told: memory hooks if RINGTOLL_FEED says "hooks", else access plans."""
+    return "hooks" if os.environ.get("RINGTOLL_FEED") == "hooks" else "planned"
 
 
 class MachineError(Exception):

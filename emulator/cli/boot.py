@@ -196,8 +196,8 @@ def boot(
     feed: Annotated[
         FeedName | None,
         typer.Option(
-            help="What tells the model of data accesses: memory hooks, the reference, or access plans "
-            "made when a block is decoded, which are faster on long runs; the counts are the same."
+            help="What tells the model of data accesses: access plans, made when a block is decoded, or "
+            "memory hooks, the slower reference; the counts are the same. [default: planned]"
         ),
     ] = None,
     summary: Annotated[
