@@ -53,7 +53,7 @@ Feed = Literal["planned", "hooks"]
 
 
 def default_feed() -> Feed:
-    """The feed of a machine that isn't told: memory hooks if RINGTOLL_FEED says "hooks", else access plans."""
+    """The feed of a machine that isn't told: access plans, unless RINGTOLL_FEED says "hooks"."""
     return "hooks" if os.environ.get("RINGTOLL_FEED") == "hooks" else "planned"
 
 
