@@ -66,6 +66,12 @@ def miss(s: Any, side: Word, page: Word, write: bool) -> Word:
     translation = walk(s, page)
     if translation < 0:
         return -1
+    return miss_walked(s, side, page, write, translation)
+
+
+@compiled
+def miss_walked(s: Any, side: Word, page: Word, write: bool, translation: Word) -> Word:
+    """The same after a walk that has found `translation`."""
     big = (translation >> 20) & RIGHT_BIG != 0
     why = reason(s, side, page, translation >> 20)
     s.tlb_misses[side, why] += 1
@@ -146,17 +152,21 @@ def data_frame(s: Any, page: Word, write: bool) -> Word:
         s.last_data_frame = page
         s.last_data_writable = 1
         return page
-    return data_frame_at(s, page, write, probe(s, DATA, page))
+    entry = probe(s, DATA, page)
+    translation: Word = 0
+    if entry < 0:
+        translation = walk(s, page)
+        if translation < 0:
+            return -1
+    return data_frame_at(s, page, write, entry, translation)
 
 
 @compiled
-def data_frame_at(s: Any, page: Word, write: bool, entry: Word) -> Word:
-    """The same with paging on, after the look-up: it found `entry`, or -1."""
+def data_frame_at(s: Any, page: Word, write: bool, entry: Word, translation: Word) -> Word:
+    """The same with paging on, after the look-up: it found `entry`, or -1 and then a walk `translation`."""
     s.quick_page = -1
     if entry < 0:
-        entry = miss(s, DATA, page, write)
-        if entry < 0:
-            return -1
+        entry = miss_walked(s, DATA, page, write, translation)
     else:
         touch(s, entry)
         if write and not s.tlb_rights[entry] & RIGHT_DIRTY:

@@ -28,8 +28,17 @@ from emulator.compiled import (
 )
 from emulator.jit import carray, types
 from emulator.mmu.tlb import AGE_SHIFT, ARRAY_SIZE, DATA, forget_quick_pages, frame_of, probe
-from emulator.mmu.walk import CR0_PG, RIGHT_DIRTY, RIGHT_USER, RIGHT_WRITE, control, permitted, table_frame
-from emulator.timing.access import access
+from emulator.mmu.walk import (
+    CR0_PG,
+    RIGHT_DIRTY,
+    RIGHT_USER,
+    RIGHT_WRITE,
+    control,
+    permitted,
+    table_frame,
+    walk,
+)
+from emulator.timing.access import data_frame, data_frame_at
 from emulator.timing.after import block_at, in_last_block
 from emulator.timing.cache import data_access
 from emulator.timing.causes import DEVICE
@@ -118,9 +127,18 @@ def look_at_frame(s: Any, physical: Word, size: Word, write: bool) -> Word:
 def modelled(s: Any, linear: Word, size: Word, write: bool, user: bool) -> Word:
     """One access: check its rights, count it, and drive the model. Its physical address is `planned_at`."""
     page = linear >> 12
-    found = translation(s, DATA, page)
-    if s.marked:
-        return MARKED
+    entry: Word = -1
+    paging = control(s, 0) & CR0_PG
+    if not paging:
+        found = page | (RIGHT_WRITE | RIGHT_USER) << 20
+    else:
+        entry = probe(s, DATA, page)
+        if entry >= 0:
+            found = frame_of(s, entry, page) | s.tlb_rights[entry] << 20
+        else:
+            found = walk(s, page)
+            if s.marked:
+                return MARKED
     if found < 0 or not permitted(s, found >> 20, write, user):
         return REFUSED
     last = (linear + size - 1) & ALL
@@ -144,9 +162,14 @@ def modelled(s: Any, linear: Word, size: Word, write: bool, user: bool) -> Word:
     if last >> 12 != page:
         crossing(s, linear, write)
         return DOUBTFUL if s.table_written else PASSED
-    access(s, linear, write)
+    if page != s.last_data_page or (write and not s.last_data_writable):
+        if paging:
+            data_frame_at(s, page, write, entry, found)
+        else:
+            data_frame(s, page, write)
+    data_access(s, physical, write)
     if (physical + size - 1) >> s.l1d_shift != physical >> s.l1d_shift:
-        access(s, last, write)
+        data_access(s, physical + size - 1, write)
     if not permitted(s, found >> 20, True, user):
         s.last_data_writable = 0
     if load_u8(s.special_frames + (physical >> 12)):
