@@ -1,10 +1,11 @@
 """Writable or executable, never both: whichever way a guest rewrites its code, the new code runs."""
 
+from collections.abc import Callable
 from typing import Final
 
 import pytest
 
-from tests.support import TO_KERNEL, TO_USER, P, U, W, assemble
+from tests.support import FRAMES, TO_KERNEL, TO_USER, P, U, W, assemble
 from tests.timing.rewriting import (
     ALIAS,
     AT,
@@ -24,6 +25,7 @@ from tests.timing.rewriting import (
 )
 
 BUFFER: Final = 0x60000
+OTHER: Final = FRAMES + 0x8000
 
 
 def inside(source: str) -> bytes:
@@ -105,3 +107,25 @@ def test_old_code_runs_without_half_of_the_rule(
 @cases
 def test_the_control_itself_does_no_harm(mode: str, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ends_without(monkeypatch, mode, case) == 0
+
+
+@pytest.mark.parametrize("stores", [store, both])
+@pytest.mark.parametrize("stale", ["code", "data"])
+def test_new_code_runs_when_it_is_rewritten_through_a_page_with_a_stale_tlb_entry(
+    stale: str, stores: Callable[[int], str]
+) -> None:
+    """The page may not be granted as code: a fetch from it and a store to it reach different frames.
+
+    The other frame is that of a RET, called before the page is remapped, or remapped to after a load.
+    """
+    ends = []
+    for mode in ("hooks", "planned"):
+        made = rig(mode, Case(""))
+        old, new = (OTHER, FRAMES) if stale == "code" else (FRAMES, OTHER)
+        use = f"mov edx, {ALIAS}; call edx;" if stale == "code" else f"mov eax, [{ALIAS}];"
+        made.machine.ram.write(OTHER, b"\xc3")
+        made.small(ALIAS, old, P | W | U)
+        remap = f"mov dword ptr [{made.pte_at(ALIAS)}], {new | P | W | U};"
+        assert status(made, Case(stores(ALIAS), first=CALL + use + remap).program()) == 0
+        ends.append((made.machine.cycles, made.machine.instructions, made.machine.statistics()))
+    assert ends[0] == ends[1]
