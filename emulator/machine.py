@@ -227,6 +227,7 @@ class Machine:
             if rest > 0:
                 start = segment.address + len(segment.data)
                 self.ram.bytes[start : start + rest] = 0
+        self.memory_changed()  # an image before this one may have run where this one is
         if image.format != "flat":
             self.devices.as_firmware_leaves()
         self.image = image

@@ -83,6 +83,7 @@ class PlanStore:
         self._starts: dict[tuple[bytes, int], frozenset[int]] = {}
         self._steps: dict[tuple[bytes, int], int] = {}
         self._hooked: set[int] = set()
+        self._prepared: set[tuple[int, int]] = set()  # blocks whose sections have their hooks, by address
         s = engine.state
         s.planned = 1
         s.access_function, s.line_function = on_access.address, on_line.address
@@ -240,7 +241,13 @@ class PlanStore:
         return 1
 
     def _install(self, index: int, address: int) -> bool:
-        new = False
+        """Hook the sections of a block at an address. True: translate it again, for it may lack a hook.
+
+        A hook may be there already, put there for other code at this address: another process's. What was
+        translated from this code's frame before that doesn't call it.
+        """
+        new = (index, address) not in self._prepared
+        self._prepared.add((index, address))
         code, _ = self.blocks.code_of(index)
         for offset in self._offsets(index)[1:]:
             at = (address + offset) & 0xFFFFFFFF

@@ -12,7 +12,8 @@ Two rules keep the soft TLB honest:
 * one live alias per frame in reference mode: memory hooks report physical addresses, `reverse_map` leads
   back; plans have linear addresses and need no such rule;
 * a frame is writable or executable, never both, unless it has held code before (then stores take
-  Unicorn's slow path, which finds self-modified code under any alias).
+  Unicorn's slow path, which finds self-modified code under any alias). Where a stale TLB entry forbids that,
+  memory hooks keep the slow path, and planned mode flushes before each such store (`plan.modelled`).
 """
 
 from typing import Any, Final
@@ -123,6 +124,13 @@ def grant_code(s: Any, frame: Word) -> Word:
 
 
 @compiled
+def fetched_alike(s: Any, page: Word, frame: Word, user: bool) -> Any:
+    """Would a fetch from `page` read the same frame? Either TLB may have a stale entry."""
+    fetched = translation(s, CODE, page)
+    return fetched >= 0 and fetched & 0xFFFFF == frame and permitted(s, fetched >> 20, False, user)
+
+
+@compiled
 def grant_data(s: Any, page: Word, frame: Word, writable: bool, user: bool) -> Word:
     """Permissions for a data fill, keeping one alias per frame and write-xor-execute."""
     permissions = PERMIT_READ | (PERMIT_WRITE if writable else 0)
@@ -136,8 +144,7 @@ def grant_data(s: Any, page: Word, frame: Word, writable: bool, user: bool) -> W
             s.alias_flushes += 1
         store_i64(at, s.epoch << 20 | page)
     if load_u8(s.code_frames + frame):
-        fetched = translation(s, CODE, page)
-        if fetched >= 0 and fetched & 0xFFFFF == frame and permitted(s, fetched >> 20, False, user):
+        if fetched_alike(s, page, frame, user):
             permissions |= PERMIT_EXECUTE
     elif writable:
         store_i64(s.write_epochs + 8 * frame, s.epoch)

@@ -38,13 +38,13 @@ from emulator.mmu.walk import (
     table_frame,
     walk,
 )
-from emulator.timing.access import data_frame, data_frame_at
+from emulator.timing.access import data_frame, data_frame_at, flush_soft_tlb
 from emulator.timing.after import block_at, in_last_block
 from emulator.timing.cache import data_access
 from emulator.timing.causes import DEVICE
 from emulator.timing.charge import charge
 from emulator.timing.crossing import crossing
-from emulator.timing.fill import translation
+from emulator.timing.fill import fetched_alike, translation
 from emulator.timing.hooked import note_hook
 from emulator.timing.state import ENTRY, QUICK_PAGES, SECTION, STATE_POINTER
 
@@ -124,6 +124,15 @@ def look_at_frame(s: Any, physical: Word, size: Word, write: bool) -> Word:
 
 
 @compiled
+def apart_from_code(s: Any, page: Word, found: Word, user: bool) -> Any:
+    """Is this a frame of code, in a page that may not be granted as one (`fill.grant_data`)?"""
+    frame = found & 0xFFFFF
+    if frame << 12 >= s.ram_size or not load_u8(s.code_frames + frame):
+        return False
+    return not fetched_alike(s, page, frame, user)
+
+
+@compiled
 def modelled(s: Any, linear: Word, size: Word, write: bool, user: bool) -> Word:
     """One access: check its rights, count it, and drive the model. Its physical address is `planned_at`."""
     page = linear >> 12
@@ -144,6 +153,7 @@ def modelled(s: Any, linear: Word, size: Word, write: bool, user: bool) -> Word:
     last = (linear + size - 1) & ALL
     physical = (found & 0xFFFFF) << 12 | (linear & 0xFFF)
     s.planned_at = physical
+    apart = write and apart_from_code(s, page, found, user)
     if last >> 12 != page:
         second = translation(s, DATA, last >> 12)
         if s.marked:
@@ -151,6 +161,11 @@ def modelled(s: Any, linear: Word, size: Word, write: bool, user: bool) -> Word:
         if second < 0 or not permitted(s, second >> 20, write, user):
             return REFUSED
         s.planned_at = -1
+        apart = apart or (write and apart_from_code(s, last >> 12, second, user))
+    if s.marked:
+        return MARKED
+    if apart:
+        flush_soft_tlb(s)  # the engine looks for code at the first store after a fill only
     if write:
         s.writes += 1
     else:
@@ -161,7 +176,7 @@ def modelled(s: Any, linear: Word, size: Word, write: bool, user: bool) -> Word:
         return DOUBTFUL
     if last >> 12 != page:
         crossing(s, linear, write)
-        return DOUBTFUL if s.table_written else PASSED
+        return DOUBTFUL if s.table_written or apart else PASSED
     if page != s.last_data_page or (write and not s.last_data_writable):
         if paging:
             data_frame_at(s, page, write, entry, found)
@@ -173,7 +188,8 @@ def modelled(s: Any, linear: Word, size: Word, write: bool, user: bool) -> Word:
     if not permitted(s, found >> 20, True, user):
         s.last_data_writable = 0
     if load_u8(s.special_frames + (physical >> 12)):
-        return look_at_frame(s, physical, size, write)
+        result = look_at_frame(s, physical, size, write)
+        return DOUBTFUL if result == PASSED and apart else result
     s.quick_page = page
     s.quick_base = physical & ~0xFFF
     s.quick_write = s.last_data_writable

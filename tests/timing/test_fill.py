@@ -1,9 +1,7 @@
 """Self-modifying code under "writable or executable, never both": whoever writes it, the new code runs.
 
-The function under test is `mov eax, N; ret`; its N is rewritten. With the rule disabled in timing/fill.py
-(grant_code without its flush, or grant_data without the mark for code frames) the tests by alias and by ring
-fail in plain mode; that was tried by hand. With accounting, memory hooks keep Unicorn on its slow path for
-stores, which looks for code by itself.
+The function under test is `mov eax, N; ret`; its N is rewritten. That such tests fail without the rule is
+tested in test_write_xor_execute.py.
 """
 
 import struct
