@@ -101,6 +101,23 @@ def test_a_boot_is_measured_alone_where_there_is_no_qemu(
     row = measure_boot(Boot("speaking", "It speaks", speaking(tmp_path), ("o", "k")), PENTIUM4)
     assert (row.bare, row.ratio) == (msgspec.UNSET, None)
     assert isinstance(row.seconds, float)
+    assert isinstance(row.reference, float)
+
+
+def test_a_boot_is_measured_behind_one_that_leaves_its_plans(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feeds: list[str] = []
+
+    def ours(_boot: Boot, _profile: str, feed: str) -> tuple[float, int]:
+        feeds.append(feed)
+        return {"planned": 2.0, "hooks": 6.0}[feed], 8_000_000
+
+    monkeypatch.setattr(host_boots, "_ours", ours)
+    monkeypatch.setattr(host_boots, "qemu_installed", lambda: False)
+    row = measure_boot(Boot("speaking", "", speaking(tmp_path), ()), PENTIUM4)
+    assert feeds == ["planned", "planned", "hooks"]
+    assert (row.median, row.seconds, row.reference) == (4.0, 2.0, 3.0)
 
 
 @pytest.mark.skipif(shutil.which("qemu-system-i386") is None, reason="there is no qemu-system-i386")
