@@ -54,7 +54,7 @@ NOTES = (
     "seconds; cachegrind with the profile's caches, as its own instructions by its host CPU seconds.",
     "ratio: the median over pairs of that time to ours, in host CPU time, which varies.",
     f"to reference: the time of one run in reference mode (--feed {REFERENCE}), whose cycles are the same, "
-    "to ours. Boots are measured behind one that leaves its plans.",
+    "to ours. A boot has the plans that the one before it, without any, has kept.",
     "A REP counts as one instruction, so copies, fills and boots, which clear pages, are slow in "
     "instructions by nature; see their ratios.",
     "Start-up is wall time on warm caches, so other work on the host is in it.",
@@ -115,7 +115,7 @@ def run_host(
         if not supported_boot(boot, profile_name):
             notes.append(f"Left out: {boot.title}; {profile.name} has no local APIC, which it needs.")
             continue
-        rows.append(measure_boot(boot, profile_name))
+        rows += measure_boot(boot, profile_name)
         further(boot.title)
     if plan.boots and not qemu_installed():
         notes.append(f"Nothing beside the boots: {QEMU} is not installed.")
