@@ -8,6 +8,7 @@
     startup, memory  seconds to the first instruction; megabytes for a guest's          (host_startup.py)
     page_fault ...   what an event costs, in microseconds                               (host_events.py)
 
+Our side runs in planned mode; each row has its ratio to reference mode as well, from a run of its own.
 Pairs alternate and host CPU time is taken, so that other work on the host disturbs the ratio little.
 Host times aren't deterministic: this is the one benchmark whose two runs differ.
 """
@@ -27,7 +28,7 @@ from emulator.bench.host_boots import supported as supported_boot
 from emulator.bench.host_cachegrind import measure_cachegrind, missing
 from emulator.bench.host_events import measure_events
 from emulator.bench.host_events import supported as supported_events
-from emulator.bench.host_run import BareGuest, Timed, run_image, significant, speed_row
+from emulator.bench.host_run import FEED, REFERENCE, BareGuest, Timed, run_image, significant, speed_row
 from emulator.bench.host_startup import measure_memory, measure_startup
 from emulator.bench.host_workloads import WORKLOADS, measure_workload
 from emulator.bench.result import ImageInfo, Result, Row
@@ -46,10 +47,14 @@ PAGE_DIRECTORY = 0x110000
 PAIRS = 3
 
 NOTES = (
-    "beside: the loop and the workloads on Unicorn alone (its own MMU, no hooks); the mini kernel with "
+    f"Our side: whole model on, data accesses by plans (--feed {FEED}), in every row.",
+    "beside: the loop and the workloads on Unicorn alone (its own MMU, no hooks; its memory may be read, "
+    "written and executed, so that it looks at each store whether it changes code); the mini kernel with "
     "accounting off; other kernels on QEMU (-icount shift=0,sleep=off), as our instructions by its host CPU "
     "seconds; cachegrind with the profile's caches, as its own instructions by its host CPU seconds.",
     "ratio: the median over pairs of that time to ours, in host CPU time, which varies.",
+    f"to reference: the time of one run in reference mode (--feed {REFERENCE}), whose cycles are the same, "
+    "to ours. A boot has the plans that the one before it, without any, has kept.",
     "A REP counts as one instruction, so copies, fills and boots, which clear pages, are slow in "
     "instructions by nature; see their ratios.",
     "Start-up is wall time on warm caches, so other work on the host is in it.",
@@ -85,8 +90,9 @@ class Plan:
     def steps(self, profile: Profile) -> int:
         """How often `run_host` will say that it is further."""
         events = len(supported_events(profile)) if self.events else 0
-        paired = len(WORKLOADS) + 3  # the loop, the mini kernel, and start-up, which is alone
-        return paired * (PAIRS + 1) + len(self.boots) + events
+        compared = len(WORKLOADS) + 2  # the loop and the mini kernel
+        startup = PAIRS + 1  # the first warms the host's caches up
+        return compared * (PAIRS + 2) + startup + len(self.boots) + events
 
 
 def run_host(
@@ -109,7 +115,7 @@ def run_host(
         if not supported_boot(boot, profile_name):
             notes.append(f"Left out: {boot.title}; {profile.name} has no local APIC, which it needs.")
             continue
-        rows.append(measure_boot(boot, profile_name))
+        rows += measure_boot(boot, profile_name)
         further(boot.title)
     if plan.boots and not qemu_installed():
         notes.append(f"Nothing beside the boots: {QEMU} is not installed.")
@@ -122,7 +128,7 @@ def run_host(
         ringtoll=emulator.__version__,
         profile=profile.name,
         image=ImageInfo(uls.name, uls.sha256),
-        options={"iterations": ITERATIONS, "pairs": PAIRS, **_digests(plan.boots)},
+        options={"iterations": ITERATIONS, "pairs": PAIRS, "feed": FEED, **_digests(plan.boots)},
         rows=rows,
         notes=notes,
     )
@@ -142,8 +148,8 @@ def _digests(boots: Sequence[Boot]) -> dict[str, str | int]:
 
 def _loop_rows(profile: Profile, further: Callable[[str], None]) -> tuple[list[Row], list[str]]:
     """The loop beside Unicorn alone and, where it can be, beside cachegrind; notes on what could not be."""
-    pairs = list(loop_guest().pairs(profile, PAIRS, lambda: further("loop")))
-    rows = [speed_row("loop", "Loop with two memory accesses", pairs)]
+    pairs, reference = loop_guest().measured(profile, PAIRS, lambda: further("loop"))
+    rows = [speed_row("loop", "Loop with two memory accesses", pairs, reference)]
     if lacking := missing():
         return rows, [f"Nothing beside the loop by cachegrind: {lacking}."]
     theirs = [measure_cachegrind(profile, ITERATIONS) for _ in pairs]
@@ -155,14 +161,18 @@ def _loop_rows(profile: Profile, further: Callable[[str], None]) -> tuple[list[R
         title="The same, beside cachegrind",
         bare=significant(statistics.median_low(speeds)),
         ratio=round(statistics.median_low(ratios), 3),
+        reference=msgspec.UNSET,
     )
     return [*rows, row], []
 
 
 def _uls_row(profile: Profile, uls: Image, further: Callable[[str], None]) -> Row:
+    what = "boot and ULS benchmark"
     pairs: list[tuple[Timed, float]] = []
     for _ in range(PAIRS + 1):  # the first pair warms the host's caches up
-        model = run_image(profile, uls, MEMORY_BYTES)
+        model = run_image(profile, uls, MEMORY_BYTES, feed=FEED)
         pairs.append((model, run_image(profile, uls, MEMORY_BYTES, accounting=False).seconds))
-        further("boot and ULS benchmark")
-    return speed_row("uls", "Boot of the mini kernel and its ULS benchmark", pairs[1:])
+        further(what)
+    reference = run_image(profile, uls, MEMORY_BYTES, feed=REFERENCE)
+    further(what)
+    return speed_row("uls", "Boot of the mini kernel and its ULS benchmark", pairs[1:], reference)

@@ -1,16 +1,22 @@
 """Boots of kernels that the user has, to a text on the console: on our machine and, if there is one, on QEMU.
 
-    ours:  million instructions a second = guest instructions / host CPU seconds, whole model on
-    QEMU:  host CPU seconds for the same boot (-icount shift=0,sleep=off: time goes by instructions, as here)
-    ratio = QEMU's seconds / ours
+    ours:      million instructions a second = guest instructions / host CPU seconds, whole model on,
+               planned mode, with the plans that a boot before it (the row NAME_cold) has kept
+    QEMU:      host CPU seconds for the same boot (-icount shift=0,sleep=off: time goes by instructions,
+               as here)
+    ratio     = QEMU's seconds / ours
+    reference = seconds of reference mode / ours
 
 No kernel is part of Ringtoll. QEMU's CPU time includes its start and its firmware, some tenths of a second.
 """
 
+import contextlib
+import os
 import resource
 import shutil
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,10 +24,13 @@ from typing import Final
 import msgspec
 
 from emulator.bench.errors import BenchError
+from emulator.bench.host_run import FEED, REFERENCE
 from emulator.bench.result import Row
 from emulator.bench.serial_line import QEMU, Guest, QemuLine, RingtollLine, SerialLine
 from emulator.cpu.msr import FEATURE_APIC
+from emulator.cpu.plan_cache import PLACE
 from emulator.exitstatus import ExitStatus
+from emulator.machine import Feed
 from emulator.timing.profile import load_profile
 
 UNIT: Final = "million instructions/s"
@@ -78,8 +87,8 @@ def _run(line: SerialLine, until: Sequence[str], limit: float) -> None:
         line.expect(text, limit=limit)
 
 
-def _ours(boot: Boot, profile: str) -> tuple[float, int]:
-    with RingtollLine(boot.guest, profile) as line:
+def _ours(boot: Boot, profile: str, feed: Feed) -> tuple[float, int]:
+    with RingtollLine(boot.guest, profile, feed=feed) as line:
         start = time.process_time()
         _run(line, boot.until, LIMIT_CYCLES)
         return time.process_time() - start, line.machine.instructions
@@ -107,23 +116,40 @@ def supported(boot: Boot, profile: str) -> bool:
     return not boot.needs & ~int(load_profile(profile).cpuid.feature_edx.value)
 
 
-def measure_boot(boot: Boot, profile: str) -> Row:
-    """One boot on each. Raises: BenchError when a guest does not say what it should."""
-    seconds, instructions = _ours(boot, profile)
+@contextlib.contextmanager
+def _no_plans_yet() -> Iterator[None]:
+    """Plans of earlier runs are out of sight, and those of now are kept in a folder of their own."""
+    before = os.environ.get(PLACE)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[PLACE] = folder
+        try:
+            yield
+        finally:
+            del os.environ[PLACE]
+            if before is not None:
+                os.environ[PLACE] = before
+
+
+def _row(name: str, title: str, seconds: float, instructions: int) -> Row:
     speed = round(instructions / seconds / 1e6, 1)
-    row = Row(
-        name=boot.name,
-        title=boot.title,
-        unit=UNIT,
-        min=speed,
-        median=speed,
-        max=speed,
-        runs=1,
-        seconds=round(seconds, 2),
+    seconds = round(seconds, 2)
+    return Row(name=name, title=title, unit=UNIT, min=speed, median=speed, max=speed, runs=1, seconds=seconds)
+
+
+def measure_boot(boot: Boot, profile: str) -> list[Row]:
+    """A boot with the plans of the one before it, in reference mode and on QEMU; and that first one.
+
+    Raises: BenchError when a guest does not say what it should.
+    """
+    with _no_plans_yet():
+        cold = _row(f"{boot.name}_cold", f"{boot.title}, no plans kept", *_ours(boot, profile, FEED))
+        seconds, instructions = _ours(boot, profile, FEED)
+    reference, _ = _ours(boot, profile, REFERENCE)
+    row = msgspec.structs.replace(
+        _row(boot.name, boot.title, seconds, instructions), reference=round(reference / seconds, 3)
     )
-    if not qemu_installed():
-        return row
-    peer = _theirs(boot)
-    return msgspec.structs.replace(
-        row, bare=round(instructions / peer / 1e6, 1), ratio=round(peer / seconds, 3)
-    )
+    if qemu_installed():
+        peer = _theirs(boot)
+        beside = round(instructions / peer / 1e6, 1)
+        row = msgspec.structs.replace(row, bare=beside, ratio=round(peer / seconds, 3))
+    return [row, cold]

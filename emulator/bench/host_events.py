@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from emulator.bench.errors import BenchError
+from emulator.bench.host_run import FEED
 from emulator.bench.micro_guest import FRAME, LAPIC, MEMORY, PAGE, STACK, TABLE, TO_USER, MicroGuest, gate
 from emulator.bench.result import Row
 from emulator.cpu.msr import FEATURE_APIC, FEATURE_SEP
@@ -142,7 +143,7 @@ def supported(profile: Profile) -> list[Event]:
 
 
 def _seconds(profile: Profile, event: Event, count: int) -> float:
-    machine = Machine(profile, memory_bytes=MEMORY)
+    machine = Machine(profile, memory_bytes=MEMORY, feed=FEED)
     machine.load(event.guest.image(event.name, count))
     start = time.thread_time()
     outcome = machine.run(max_cycles=CYCLES)

@@ -1,4 +1,8 @@
-"""One guest run for its host time: with the model, and on Unicorn alone.
+"""One guest run for its host time: with the model, in either mode, and on Unicorn alone.
+
+    ours       planned mode, whole model on
+    reference  reference mode (memory hooks), whole model on: the same cycles and counts
+    bare       Unicorn alone: its own MMU, memory that may be read, written and executed, no hooks
 
 Every row of `bench host` that compares speeds goes through `run_image` for our side, so that an option of
 the machine is measured by passing it here.
@@ -15,11 +19,13 @@ from keystone import KS_ARCH_X86, KS_MODE_32, Ks
 from emulator.bench.errors import BenchError
 from emulator.bench.result import Row
 from emulator.cpu.bare import run_bare
-from emulator.machine import Machine
+from emulator.machine import Feed, Machine
 from emulator.timing.schema import Profile
 from loader import Image, load_image
 
 SPEED: Final = "million instructions/s"
+FEED: Final[Feed] = "planned"  # of every row
+REFERENCE: Final[Feed] = "hooks"  # what a row's `reference` is the ratio to
 ENTRY: Final = 0x100000
 CYCLES: Final = 50_000_000_000
 EXIT: Final = "mov al, 0; out 0xf4, al; hlt"
@@ -72,18 +78,33 @@ class BareGuest:
         return run_image(profile, self.image, self.memory_bytes, **options), bare
 
     def pairs(
-        self, profile: Profile, count: int, further: Callable[[], None]
+        self, profile: Profile, count: int, further: Callable[[], None], **options: Any
     ) -> Iterator[tuple[Timed, float]]:
         """`count` pairs, behind one that warms the host's caches up; `further()` is called after each."""
         for number in range(count + 1):
-            pair = self.pair(profile)
+            pair = self.pair(profile, **options)
             further()
             if number:
                 yield pair
 
+    def measured(
+        self, profile: Profile, count: int, further: Callable[[], None]
+    ) -> tuple[list[tuple[Timed, float]], Timed]:
+        """`count` pairs in planned mode, and a run in reference mode; `further()` is called after each.
 
-def speed_row(name: str, title: str, pairs: Sequence[tuple[Timed, float]]) -> Row:
-    """Million guest instructions a second with the model (min, median, max) and beside it (`bare`)."""
+        Raises: BenchError.
+        """
+        pairs = list(self.pairs(profile, count, further, feed=FEED))
+        reference = run_image(profile, self.image, self.memory_bytes, feed=REFERENCE)
+        further()
+        return pairs, reference
+
+
+def speed_row(name: str, title: str, pairs: Sequence[tuple[Timed, float]], reference: Timed) -> Row:
+    """Million guest instructions a second with the model (min, median, max) and beside it (`bare`).
+
+    `reference`: the same in reference mode, as a ratio of times.
+    """
     speeds = [timed.instructions / timed.seconds / 1e6 for timed, _ in pairs]
     beside = [timed.instructions / bare / 1e6 for timed, bare in pairs]
     return Row(
@@ -96,6 +117,7 @@ def speed_row(name: str, title: str, pairs: Sequence[tuple[Timed, float]]) -> Ro
         runs=len(pairs),
         bare=significant(statistics.median_low(beside)),
         ratio=round(statistics.median_low([bare / timed.seconds for timed, bare in pairs]), 3),
+        reference=round(reference.seconds / statistics.median_low([timed.seconds for timed, _ in pairs]), 3),
     )
 
 

@@ -19,7 +19,7 @@ from typing import Final
 from keystone import KS_ARCH_X86, KS_MODE_32, Ks
 
 from emulator.bench.errors import BenchError
-from emulator.bench.host_run import ENTRY, EXIT
+from emulator.bench.host_run import ENTRY, EXIT, FEED
 from emulator.bench.result import Row
 from emulator.machine import Machine
 from emulator.saved_code import PREFER_NUMBA
@@ -35,7 +35,7 @@ LIMIT_SECONDS: Final = 300
 
 def seconds_to_first_instruction(image: Path, profile: str) -> float:
     """Boot an image that greets on COM1 in a process of its own. Raises: BenchError."""
-    place = ["--format", "flat", "--address", hex(ENTRY), "--profile", profile]
+    place = ["--format", "flat", "--address", hex(ENTRY), "--profile", profile, "--feed", FEED]
     command = [sys.executable, "-m", "emulator.cli", "boot", str(image), *place]
     pipe = subprocess.PIPE
     start = time.perf_counter()

@@ -30,13 +30,14 @@ def show_host(result: Result, console: Console) -> None:
 def _speed_table(result: Result) -> Table:
     table = Table(title=f"host speed, whole model on, profile {result.profile}", title_justify="left")
     table.add_column("workload")
-    for heading in ("M instructions/s", "beside", "ratio"):
+    for heading in ("M instructions/s", "beside", "ratio", "to reference"):
         table.add_column(heading, justify="right")
     for row in result.rows:
         if row.unit == SPEED:
             bare = "" if row.bare is UNSET else f"{row.bare:g}"
             ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-            table.add_row(row.title, f"{row.median:g}", bare, ratio)
+            reference = "" if row.reference is UNSET else f"{row.reference:.2f}"
+            table.add_row(row.title, f"{row.median:g}", bare, ratio, reference)
     return table
 
 

@@ -170,4 +170,5 @@ WORKLOADS: Final = (
 
 def measure_workload(profile: Profile, workload: Workload, count: int, further: Callable[[], None]) -> Row:
     """The row of a workload, over `count` pairs. Raises: BenchError."""
-    return speed_row(workload.name, workload.title, list(workload.guest().pairs(profile, count, further)))
+    pairs, reference = workload.guest().measured(profile, count, further)
+    return speed_row(workload.name, workload.title, pairs, reference)

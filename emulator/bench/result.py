@@ -45,6 +45,7 @@ class Row(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     published: Number | None = None
     bare: Number | UnsetType = UNSET
     ratio: float | None = None
+    reference: float | UnsetType = UNSET
     seconds: Number | UnsetType = UNSET
     ledger: dict[str, int] = {}
     misses: dict[str, int] | UnsetType = UNSET

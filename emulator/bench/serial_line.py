@@ -25,7 +25,7 @@ from typing import Final, Self
 
 from emulator.bench.errors import BenchError
 from emulator.devices.ide import Disk
-from emulator.machine import Machine, Outcome
+from emulator.machine import Feed, Machine, Outcome
 from emulator.timing.profile import load_profile
 from loader import load_image
 
@@ -113,7 +113,14 @@ class RingtollLine(SerialLine):
     """Our machine, whole model on."""
 
     def __init__(
-        self, guest: Guest, profile: str, *, verify: int = 0, limit: float = 60e9, accounting: bool = True
+        self,
+        guest: Guest,
+        profile: str,
+        *,
+        verify: int = 0,
+        limit: float = 60e9,
+        accounting: bool = True,
+        feed: Feed | None = None,
     ) -> None:
         """`limit`: modelled cycles that one step may take if it names no limit of its own."""
         super().__init__()
@@ -128,6 +135,7 @@ class RingtollLine(SerialLine):
             verify=verify,
             disks=disks,
             accounting=accounting,
+            feed=feed,
         )
         self.image = load_image(
             guest.kernel, memory_bytes=guest.memory_bytes, append=guest.append, initrd=guest.initrd

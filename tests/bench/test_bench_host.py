@@ -1,6 +1,7 @@
 """The host benchmark: its guests cause the events that they are timed for, its rows say what was measured."""
 
 import io
+import os
 import shutil
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from emulator.bench.host_workloads import WORKLOADS
 from emulator.bench.micro_guest import MEMORY, MicroGuest
 from emulator.bench.result import Row, decode, encode
 from emulator.bench.serial_line import Failed, Guest
+from emulator.cpu.plan_cache import PLACE
 from emulator.cpu.processor import Processor
 from emulator.machine import Machine
 from emulator.timing.profile import load_profile
@@ -98,14 +100,41 @@ def test_a_boot_is_measured_alone_where_there_is_no_qemu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host_boots, "qemu_installed", lambda: False)
-    row = measure_boot(Boot("speaking", "It speaks", speaking(tmp_path), ("o", "k")), PENTIUM4)
+    row, _ = measure_boot(Boot("speaking", "It speaks", speaking(tmp_path), ("o", "k")), PENTIUM4)
     assert (row.bare, row.ratio) == (msgspec.UNSET, None)
     assert isinstance(row.seconds, float)
+    assert isinstance(row.reference, float)
+
+
+def test_a_boot_is_measured_with_the_plans_of_one_before_that_had_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter((4.0, 2.0, 6.0))
+    feeds: list[str] = []
+    places: list[list[str] | None] = []
+
+    def ours(_boot: Boot, _profile: str, feed: str) -> tuple[float, int]:
+        feeds.append(feed)
+        place = Path(os.environ[PLACE]) if feed == "planned" else None
+        places.append(None if place is None else [path.name for path in place.iterdir()])
+        if place is not None:
+            (place / "kept").touch()
+        return next(seconds), 8_000_000
+
+    monkeypatch.setattr(host_boots, "_ours", ours)
+    monkeypatch.setattr(host_boots, "qemu_installed", lambda: False)
+    monkeypatch.setenv(PLACE, "elsewhere")
+    row, cold = measure_boot(Boot("speaking", "", speaking(tmp_path), ()), PENTIUM4)
+    assert feeds == ["planned", "planned", "hooks"]
+    assert places == [[], ["kept"], None]
+    assert os.environ[PLACE] == "elsewhere"
+    assert (row.median, row.seconds, row.reference) == (4.0, 2.0, 3.0)
+    assert (cold.name, cold.seconds, cold.reference) == ("speaking_cold", 4.0, msgspec.UNSET)
 
 
 @pytest.mark.skipif(shutil.which("qemu-system-i386") is None, reason="there is no qemu-system-i386")
 def test_a_boot_is_measured_beside_qemu(tmp_path: Path) -> None:
-    row = measure_boot(Boot("speaking", "It speaks", speaking(tmp_path), ("ok",)), PENTIUM4)
+    row, _ = measure_boot(Boot("speaking", "It speaks", speaking(tmp_path), ("ok",)), PENTIUM4)
     assert isinstance(row.bare, float)
     assert row.ratio is not None
     assert row.ratio > 0
@@ -142,13 +171,14 @@ def test_a_result_has_all_rows_and_says_what_was_left_out(
     monkeypatch.setattr(host, "_uls_row", lambda *_: row("uls"))
     monkeypatch.setattr(host, "measure_startup", lambda *_: row("startup", "s"))
     monkeypatch.setattr(host, "measure_memory", lambda *_: row("memory", "MB per guest MB"))
-    monkeypatch.setattr(host, "measure_boot", lambda boot, _: row(boot.name))
+    monkeypatch.setattr(host, "measure_boot", lambda boot, _: [row(boot.name), row(f"{boot.name}_cold")])
     monkeypatch.setattr(host, "measure_events", lambda *_: [row("page_fault", "us")])
     monkeypatch.setattr(host, "qemu_installed", lambda: False)
     (tmp_path / "kernelmemfs").touch()
     plan = host.Plan((linux_boot(kernel, None), *xv6_boots(tmp_path)), missing=("Left out: tea.",))
     result = decode(encode(host.run_host(PENTIUM4, plan)))
-    measured = ["loop", "chase", "uls", "linux", "xv6memfs", "startup", "memory", "page_fault"]
+    boots = ["linux", "linux_cold", "xv6memfs", "xv6memfs_cold"]
+    measured = ["loop", "chase", "uls", *boots, "startup", "memory", "page_fault"]
     assert [row.name for row in result.rows] == measured
     assert "No cachegrind." in result.notes
     assert any("registers are used in place" in note for note in result.notes)
@@ -158,7 +188,7 @@ def test_a_result_has_all_rows_and_says_what_was_left_out(
     assert "Left out: tea." in result.notes
     assert any("qemu-system-i386 is not installed" in note for note in result.notes)
     lacking = host.run_host(PENTIUM3, plan)
-    assert [row.name for row in lacking.rows] == [name for name in measured if name != "xv6memfs"]
+    assert [row.name for row in lacking.rows] == [name for name in measured if "xv6" not in name]
     assert any("xv6 from memory" in note and "local APIC" in note for note in lacking.notes)
     out = io.StringIO()
     show_host(result, Console(file=out, width=120))

@@ -1,7 +1,9 @@
 """The workloads of the host benchmark: each does what its row says, here and on Unicorn alone."""
 
+import dataclasses
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from unicorn import UC_ARCH_X86, UC_MODE_32, Uc
@@ -10,9 +12,21 @@ from unicorn.x86_const import UC_X86_REG_EAX, UC_X86_REG_ECX, UC_X86_REG_EDX, UC
 from emulator.bench import host, host_cachegrind
 from emulator.bench.errors import BenchError
 from emulator.bench.host_cachegrind import cache_options, measure_cachegrind, missing
-from emulator.bench.host_run import BareGuest, run_image, significant, speed_row
+from emulator.bench.host_events import Event, measure_event
+from emulator.bench.host_run import BareGuest, Timed, run_image, significant, speed_row
 from emulator.bench.host_startup import measure_memory, measure_startup, seconds_to_first_instruction
-from emulator.bench.host_workloads import CHAIN, COPIED, COPY, NODE, REGION, WORKLOADS, Workload, chain
+from emulator.bench.host_workloads import (
+    CHAIN,
+    COPIED,
+    COPY,
+    NODE,
+    REGION,
+    WORKLOADS,
+    Workload,
+    chain,
+    measure_workload,
+)
+from emulator.bench.micro_guest import MicroGuest
 from emulator.machine import Machine
 from emulator.timing.profile import load_profile
 
@@ -85,13 +99,47 @@ def test_the_interpreter_s_jump_is_mispredicted_often() -> None:
 
 def test_a_row_has_the_ratio_and_the_instructions_that_ran() -> None:
     few = BY_NAME["chase"].guest(1000)
-    pairs = list(few.pairs(load_profile(PENTIUM4), 2, lambda: None))
-    assert {timed.instructions for timed, _ in pairs} == {ran(few).instructions}
-    row = speed_row("chase", "Chase", pairs)
+    told: list[int] = []
+    pairs, reference = few.measured(load_profile(PENTIUM4), 2, lambda: told.append(1))
+    assert len(told) == 4  # a pair that warms up, two pairs, reference mode
+    assert {timed.instructions for timed, _ in pairs} == {reference.instructions} == {ran(few).instructions}
+    row = speed_row("chase", "Chase", pairs, reference)
     assert row.runs == 2
+    assert isinstance(row.reference, float)
     assert row.ratio is not None
     assert row.min <= row.median <= row.max
     assert [significant(value) for value in (123.456, 0.012345)] == [123.5, 0.0123]
+
+
+def test_a_row_s_ratio_to_reference_mode_is_by_the_median_time() -> None:
+    pairs = [(Timed(seconds, 8_000_000), 1.0) for seconds in (4.0, 2.0, 1.0)]
+    row = speed_row("loop", "Loop", pairs, Timed(5.0, 8_000_000))
+    assert (row.min, row.median, row.max) == (2, 4, 8)
+    assert (row.ratio, row.reference) == (0.5, 2.5)
+
+
+def feeds(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The feeds that the machines of workloads and events are made with from now on."""
+    made: list[object] = []
+
+    def machine(*arguments: Any, **options: Any) -> Machine:
+        made.append(options.get("feed"))
+        return Machine(*arguments, **options)
+
+    for module in ("host_run", "host_events"):
+        monkeypatch.setattr(f"emulator.bench.{module}.Machine", machine)
+    return made
+
+
+def test_every_row_names_its_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = feeds(monkeypatch)
+    profile = load_profile(PENTIUM4)
+    few = dataclasses.replace(BY_NAME["chase"], count=1000)
+    measure_workload(profile, few, 1, lambda: None)
+    assert made == ["planned", "planned", "hooks"]
+    made.clear()
+    measure_event(profile, Event("nop", "NOP", MicroGuest("nop;"), count=10), 1)
+    assert made == ["planned", "planned"]
 
 
 def test_a_workload_that_does_not_end_well_is_an_error() -> None:
