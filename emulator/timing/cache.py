@@ -20,19 +20,24 @@ NO_LINE: Final = 0xFFFFFFFF
 
 @inlined
 def look_up(at: Word, ways: Word, line: Word, allocate: Any) -> Any:
-    """Is `line` in the set at this address? It is its youngest then, or if `allocate`."""
+    """Is `line` in the set at this address? It is its youngest then, or if `allocate`.
+
+    Behind the front, each way is looked at and written whatever is found: the host can't predict where.
+    """
     if load_u32(at) == line:
         return True
-    way = 1
-    while way < ways and load_u32(at + 4 * way) != line:
-        way += 1
-    found = way < ways
+    place: Word = 0
+    for way in range(1, ways):
+        place = way if load_u32(at + 4 * way) == line else place
+    found = place > 0
     if not found:
         if not allocate:
             return False
-        way -= 1
+        place = ways - 1
+    way = ways - 1
     while way > 0:
-        store_u32(at + 4 * way, load_u32(at + 4 * way - 4))
+        before = load_u32(at + 4 * way - 4)
+        store_u32(at + 4 * way, before if way <= place else load_u32(at + 4 * way))
         way -= 1
     store_u32(at, line)
     return found

@@ -252,7 +252,8 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     size = np.int64(size)
     if s.last_rep == address + 1 and repeats(s, address):
         return
-    if s.section_next and left_over(s, address):
+    inside = s.piece_next >= 0 and address == s.piece_edge and s.resume != address  # sections go on, too
+    if s.section_next and not inside and left_over(s, address):
         if s.piece_next < 0 or continues(s, address, size, True):
             return
     elif s.piece_next >= 0 and continues(s, address, size, False):
