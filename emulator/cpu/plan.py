@@ -25,7 +25,7 @@ from emulator.cpu.plan_memory import (
 from emulator.cpu.plan_segment import Entry, Segment, Unplannable
 from emulator.cpu.plan_steps import PLAIN, Instruction, Step
 from emulator.cpu.plan_text import Memory, Other, Text, parse
-from emulator.timing.plan import (
+from emulator.timing.plan_entries import (
     ENTRY_ACCESS,
     ENTRY_FPU,
     ENTRY_FXSR,

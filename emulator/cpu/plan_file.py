@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emulator.timing.plan import (
+from emulator.timing.plan_entries import (
     ENTRY_ALIGNED,
     ENTRY_LOAD,
     ENTRY_OPAQUE,

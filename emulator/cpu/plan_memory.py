@@ -9,7 +9,7 @@ from emulator.cpu.plan_segment import Unplannable
 from emulator.cpu.plan_steps import EAX, EBX, ECX, EDI, EDX, ESI, ESP, Instruction, Step
 from emulator.cpu.plan_text import Immediate, Memory, Operand, Other, Register, Text
 from emulator.cpu.plan_values import AND, Known, add, constant, scale
-from emulator.timing.plan import (
+from emulator.timing.plan_entries import (
     ENTRY_ALIGNED,
     ENTRY_DESCRIPTOR,
     ENTRY_FAR,

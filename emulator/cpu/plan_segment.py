@@ -28,7 +28,7 @@ from emulator.cpu.plan_values import (
     constant,
     register,
 )
-from emulator.timing.plan import (
+from emulator.timing.plan_entries import (
     ENTRY_ACCESS,
     ENTRY_LOAD,
     ENTRY_OPERATE,

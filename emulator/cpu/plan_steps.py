@@ -28,7 +28,7 @@ from emulator.cpu.plan_values import (
     constant,
     scale,
 )
-from emulator.timing.plan import FLAG_MASK, FLAG_OVERRIDE, FLAG_STACK
+from emulator.timing.plan_entries import FLAG_MASK, FLAG_OVERRIDE, FLAG_STACK
 
 EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI = range(8)
 SS: Final = 2

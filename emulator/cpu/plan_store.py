@@ -22,15 +22,9 @@ from emulator.cpu.plan_segment import Entry
 from emulator.cpu.registers import DS
 from emulator.timing.hooks import on_block
 from emulator.timing.modes import NEEDS_SLOW
-from emulator.timing.plan import (
-    ENTRY_ACCESS,
-    FLAG_MASK,
-    FLAG_OVERRIDE,
-    on_access,
-    on_line,
-    on_section,
-    section_entry,
-)
+from emulator.timing.plan import on_section, section_entry
+from emulator.timing.plan_access import on_access, on_line
+from emulator.timing.plan_entries import ENTRY_ACCESS, FLAG_MASK, FLAG_OVERRIDE
 from emulator.timing.plan_system import on_system
 from emulator.timing.planned import on_fetch
 from emulator.timing.schema import Profile

@@ -38,7 +38,8 @@ from emulator.timing.crossing import crossing
 from emulator.timing.fill import translation
 from emulator.timing.hooked import settle_flags
 from emulator.timing.modes import NEEDS, enter_block, evaluate
-from emulator.timing.plan import HF_ADDSEG, HF_SS32, enter_ring
+from emulator.timing.plan import enter_ring
+from emulator.timing.plan_entries import HF_ADDSEG, HF_SS32
 from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT, STOP_RESUME
 
 BRANCH_NONE = 0

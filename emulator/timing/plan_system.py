@@ -17,7 +17,8 @@ import numpy as np
 from emulator.compiled import Word, callback, compiled, load_i64, load_u32
 from emulator.jit import carray, types
 from emulator.mmu.walk import control
-from emulator.timing.plan import (
+from emulator.timing.plan_access import peek, stored, touch
+from emulator.timing.plan_entries import (
     ALL,
     CR0_PE,
     ENTRY_DESCRIPTOR,
@@ -31,9 +32,6 @@ from emulator.timing.plan import (
     STACK_TOP,
     VM,
     entry_at,
-    peek,
-    stored,
-    touch,
 )
 from emulator.timing.state import STATE_POINTER
 

@@ -25,15 +25,8 @@ from emulator.timing.hooks import (
     BRANCH_RETURN,
     EFLAGS_IF,
 )
-from emulator.timing.plan import (
-    DOUBTFUL,
-    FLAG_WRITE,
-    MARKED,
-    PASSED,
-    entry_at,
-    quick,
-    value_of,
-)
+from emulator.timing.plan_access import quick
+from emulator.timing.plan_entries import DOUBTFUL, FLAG_WRITE, MARKED, PASSED, entry_at, value_of
 from emulator.timing.state import STATE_POINTER
 
 ALL: Final = 0xFFFFFFFF

@@ -15,7 +15,7 @@ from emulator.jit import carray, types
 from emulator.timing.after import block_at
 from emulator.timing.causes import CAUSES, COUNT, DTLB_COLD, L1D_MISS
 from emulator.timing.charge import charge, charge_instructions, settle
-from emulator.timing.plan import section_at
+from emulator.timing.plan_entries import section_at
 from emulator.timing.state import EXTRA, STAMP, STATE_POINTER
 
 TLB_CAUSES: Final = CAUSES[DTLB_COLD:L1D_MISS]
