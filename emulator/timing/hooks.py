@@ -32,7 +32,8 @@ from emulator.mmu.tlb import CODE
 from emulator.mmu.walk import table_frame
 from emulator.timing.access import access, code_frame, fetch_lines, flush_soft_tlb
 from emulator.timing.after import after_effect, block_at, end_of_last, in_last_block, length_of
-from emulator.timing.causes import BRANCH, COUNT, DEVICE
+from emulator.timing.branches import predict
+from emulator.timing.causes import COUNT, DEVICE
 from emulator.timing.charge import charge, charge_instructions, select_row
 from emulator.timing.crossing import crossing
 from emulator.timing.fill import translation
@@ -41,15 +42,6 @@ from emulator.timing.modes import NEEDS, enter_block, evaluate
 from emulator.timing.plan import enter_ring
 from emulator.timing.plan_entries import HF_ADDSEG, HF_SS32
 from emulator.timing.state import EXTRA, READ, STATE_POINTER, STOP_DEADLINE, STOP_INTERRUPT, STOP_RESUME
-
-BRANCH_NONE = 0
-BRANCH_CONDITIONAL = 1
-BRANCH_JUMP = 2
-BRANCH_CALL = 3
-BRANCH_RETURN = 4
-BRANCH_JUMP_INDIRECT = 5
-BRANCH_CALL_INDIRECT = 6
-BRANCH_FAR = 7
 
 EFLAGS_IF = 0x200
 HFLAGS_INHIBIT_IRQ = 0x8
@@ -80,45 +72,6 @@ def must_stop(s: Any) -> Any:
         return False
     call1(s.stop_function, s.engine)
     return True
-
-
-@inlined
-def resolve_branch(s: Any, address: Word) -> None:
-    """The last block ended in a branch and the next begins at `address`: was that predicted?
-
-    Two-bit counters for conditional branches, the last target for indirect ones, a return stack.
-    """
-    kind = s.last_branch
-    s.branches += 1
-    taken = True
-    wrong = False
-    if kind == BRANCH_CONDITIONAL:
-        block = block_at(s, s.last_block)
-        taken = address != end_of_last(s)
-        counter = block.counter
-        if taken:
-            wrong = counter < 2
-            if counter < 3:
-                block.counter = counter + 1
-        else:
-            wrong = counter >= 2
-            if counter > 0:
-                block.counter = counter - 1
-    elif kind == BRANCH_RETURN:
-        s.return_top = (s.return_top if s.return_top else s.return_depth) - 1
-        wrong = s.return_stack[s.return_top] != address
-    elif kind >= BRANCH_JUMP_INDIRECT:
-        block = block_at(s, s.last_block)
-        wrong = block.target != address
-        block.target = address
-    if kind == BRANCH_CALL or kind == BRANCH_CALL_INDIRECT:  # noqa: SIM109
-        s.return_stack[s.return_top] = end_of_last(s)
-        s.return_top = s.return_top + 1 if s.return_top + 1 < s.return_depth else 0
-    if wrong:
-        s.mispredictions += 1
-        charge(s, BRANCH, s.mispredict_cost)
-    elif taken and s.taken_cost:
-        charge(s, BRANCH, s.taken_cost)
 
 
 @inlined
@@ -224,6 +177,37 @@ def note_mode(s: Any) -> None:
         s.usual_hflags = hflags if hflags & (HF_SS32 | HF_ADDSEG) == HF_SS32 else -1
 
 
+@inlined
+def begin(s: Any, index: Word, address: Word, cost: Word) -> None:
+    """A block, or a piece of a long one, is charged `cost` and is the running one from now on."""
+    block = block_at(s, index)
+    charge_instructions(s, cost)
+    s.last_cost256 = cost
+    s.blocks += 1
+    s.after = block.after
+    if s.at_skip_sync:
+        store_u8(s.at_skip_sync, 0 if block.sync else 1)
+    s.last_block = index
+    s.last_address = address
+    s.last_branch = block.branch
+    s.last_rep = address + block.rep_offset + 1 if block.rep_offset >= 0 else 0
+
+
+@compiled
+def fetch(s: Any, block: Any, address: Word, physical: Word, size: Word) -> None:
+    """Bring its code lines in, from the next page, too, if it ends there."""
+    in_page = 4096 - (address & 0xFFF)
+    if size <= in_page:
+        if block.fetched != s.l1i_version:
+            fetch_lines(s, physical, physical + size - 1)
+            block.fetched = s.l1i_version
+        return
+    fetch_lines(s, physical, physical + in_page - 1)
+    frame = code_frame(s, ((address + in_page) & 0xFFFFFFFF) >> 12)
+    if frame >= 0:
+        fetch_lines(s, frame << 12, (frame << 12) + size - in_page - 1)
+
+
 @compiled
 def continues(s: Any, address: Word, size: Word, again: bool) -> Any:
     """Does a translation begin inside a piece of a long block that has been charged (long_blocks.py)?"""
@@ -296,7 +280,7 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
     if block.sections > 1 and block.hooked != address and call3(s.section_function, index, address, size):
         return
     if s.last_branch:
-        resolve_branch(s, address)
+        predict(s, s.last_branch, address)
     select_row(s, np.int64(block.symbol), load_u32(s.at_hflags) & 3)
     cost: Word = np.int64(block.cost256)
     if block.rep_offset == 0 and s.last_rep == address + 1:
@@ -306,26 +290,8 @@ def on_block(engine: Any, address: Any, size: Any, state: Any) -> Any:
         s.instructions += block.count
         if block.extras:
             charge_extras(s, np.int64(block.extra), np.int64(block.extras))
-    charge_instructions(s, cost)
-    s.last_cost256 = cost
-    s.blocks += 1
-    s.after = block.after
-    if s.at_skip_sync:
-        store_u8(s.at_skip_sync, 0 if block.sync else 1)
-    s.last_block = index
-    s.last_address = address
-    s.last_branch = block.branch
-    s.last_rep = address + block.rep_offset + 1 if block.rep_offset >= 0 else 0
-    in_page = 4096 - (address & 0xFFF)
-    if size <= in_page:
-        if block.fetched != s.l1i_version:
-            fetch_lines(s, physical, physical + size - 1)
-            block.fetched = s.l1i_version
-    else:
-        fetch_lines(s, physical, physical + in_page - 1)
-        frame = code_frame(s, ((address + in_page) & 0xFFFFFFFF) >> 12)
-        if frame >= 0:
-            fetch_lines(s, frame << 12, (frame << 12) + size - in_page - 1)
+    begin(s, index, address, cost)
+    fetch(s, block, address, physical, size)
     if s.planned:
         note_mode(s)
     if block.sections and not s.checks and s.rewritten != STORING:

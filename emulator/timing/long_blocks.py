@@ -16,13 +16,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from emulator.compiled import Word, call3, callback, compiled, load_u32, store_u8
+from emulator.compiled import Word, call3, callback, compiled, load_u32
 from emulator.jit import carray, types
-from emulator.timing.access import code_frame, fetch_lines
+from emulator.timing.access import code_frame
 from emulator.timing.after import block_at
-from emulator.timing.charge import charge_instructions, select_row
+from emulator.timing.charge import select_row
 from emulator.timing.hooked import note_hook
-from emulator.timing.hooks import NOWHERE, charge_extras, find_block
+from emulator.timing.hooks import NOWHERE, begin, charge_extras, fetch, find_block
 from emulator.timing.state import STATE_POINTER
 
 ALL: Final = 0xFFFFFFFF
@@ -42,31 +42,13 @@ def charge_piece(s: Any, index: Word, address: Word, physical: Word) -> None:
     s.instructions += block.count
     if block.extras:
         charge_extras(s, np.int64(block.extra), np.int64(block.extras))
-    charge_instructions(s, np.int64(block.cost256))
-    s.last_cost256 = block.cost256
-    s.blocks += 1
+    begin(s, index, address, np.int64(block.cost256))
     s.piece_count += 1
-    s.after = block.after
-    if s.at_skip_sync:
-        store_u8(s.at_skip_sync, 0 if block.sync else 1)
-    s.last_block = index
-    s.last_address = address
-    s.last_branch = block.branch
-    s.last_rep = address + block.rep_offset + 1 if block.rep_offset >= 0 else 0
     if block.more:
         s.piece_next = (address + size) & ALL
     elif (s.piece_edge - address) & ALL < size:
         s.piece_next = NOWHERE  # it ends in the next translation
-    in_page = 4096 - (address & 0xFFF)
-    if size <= in_page:
-        if block.fetched != s.l1i_version:
-            fetch_lines(s, physical, physical + size - 1)
-            block.fetched = s.l1i_version
-    else:
-        fetch_lines(s, physical, physical + in_page - 1)
-        frame = code_frame(s, ((address + in_page) & ALL) >> 12)
-        if frame >= 0:
-            fetch_lines(s, frame << 12, (frame << 12) + size - in_page - 1)
+    fetch(s, block, address, physical, size)
     if block.sections and not s.checks:
         call3(s.section_entry, index, 0, s.self)
 

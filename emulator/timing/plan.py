@@ -133,6 +133,15 @@ def after_mark(s: Any, r: Any, first: Word, now: Word, linear: Word, user: bool)
     return touch(s, linear, size, write, 1 if user else 0)
 
 
+@inlined
+def careful(s: Any, r: Any, first: Word, now: Word, linear: Word, how: Word) -> Word:
+    """Entry `now` of a section from `first` on, an access that isn't quick. `how`: see `on_access`."""
+    result = call3(s.access_function, linear, how, s.self)
+    if result == MARKED:
+        result = after_mark(s, r, first, now, linear, how & 1 != 0)
+    return result
+
+
 @compiled
 def run_plain(s: Any, first: Word, begin: Word, end: Word, doubtful: bool) -> Word:
     """Evaluate entries that need no values but those of entry registers; DONE, STOPPED or SPLIT.
@@ -163,9 +172,7 @@ def run_plain(s: Any, first: Word, begin: Word, end: Word, doubtful: bool) -> Wo
         size = np.int64(e.size)
         write = np.int64(e.flags) & FLAG_WRITE
         if not quick(s, linear, size, write, user):
-            result = call3(s.access_function, linear, size << 2 | write << 1 | (1 if user else 0), s.self)
-            if result == MARKED:
-                result = after_mark(s, r, first, i - 1, linear, user)
+            result = careful(s, r, first, i - 1, linear, size << 2 | write << 1 | (1 if user else 0))
             if result == REFUSED:
                 return STOPPED
             if result == MARKED:
@@ -199,9 +206,7 @@ def run_sliced(s: Any, first: Word, count: Word) -> Word:
             if quick(s, linear, size, write, user):
                 s.planned_at = s.quick_base | (linear & 0xFFF)
             else:
-                result = call3(s.access_function, linear, size << 2 | write << 1 | (1 if user else 0), s.self)
-                if result == MARKED:
-                    result = after_mark(s, r, first, i - 1, linear, user)
+                result = careful(s, r, first, i - 1, linear, size << 2 | write << 1 | (1 if user else 0))
                 if result == REFUSED:
                     return STOPPED
                 if result == MARKED:

@@ -14,17 +14,13 @@ from emulator.jit import carray, types
 from emulator.mmu.tlb import CODE, frame_of, probe, touch
 from emulator.mmu.walk import CR0_PG, control
 from emulator.timing.access import fetch_lines, use_code_page
-from emulator.timing.after import block_at, end_of_last
-from emulator.timing.causes import BRANCH, COUNT
-from emulator.timing.charge import charge, charge_instructions, settle
-from emulator.timing.hooks import (
-    BRANCH_CALL,
-    BRANCH_CALL_INDIRECT,
-    BRANCH_CONDITIONAL,
-    BRANCH_JUMP_INDIRECT,
-    BRANCH_RETURN,
-    EFLAGS_IF,
+from emulator.timing.after import block_at
+from emulator.timing.branches import (
+    predict,
 )
+from emulator.timing.causes import COUNT
+from emulator.timing.charge import charge_instructions, settle
+from emulator.timing.hooks import EFLAGS_IF
 from emulator.timing.plan_access import quick
 from emulator.timing.plan_entries import DOUBTFUL, FLAG_WRITE, MARKED, PASSED, entry_at, value_of
 from emulator.timing.state import STATE_POINTER
@@ -40,37 +36,6 @@ def on_fetch(index: Any, physical: Any, state: Any) -> Any:
     fetch_lines(s, physical, physical + np.int64(block.size) - 1)
     block.fetched = s.l1i_version
     return 0
-
-
-@inlined
-def predict(s: Any, kind: Word, address: Word) -> None:
-    """`hooks.resolve_branch`: the last block ended in a branch of this kind, and `address` follows."""
-    s.branches += 1
-    taken = True
-    wrong = False
-    if kind == BRANCH_CONDITIONAL:
-        block = block_at(s, s.last_block)
-        taken = address != end_of_last(s)
-        counter = np.int64(block.counter)
-        wrong = (counter >= 2) != taken
-        block.counter = min(counter + 1, 3) if taken else max(counter - 1, 0)
-    elif kind == BRANCH_RETURN:
-        top = (s.return_top if s.return_top else s.return_depth) - 1
-        s.return_top = top
-        wrong = s.return_stack[np.uint64(top)] != address
-    elif kind >= BRANCH_JUMP_INDIRECT:
-        block = block_at(s, s.last_block)
-        wrong = block.target != address
-        block.target = address
-    if kind == BRANCH_CALL or kind == BRANCH_CALL_INDIRECT:  # noqa: SIM109
-        top = s.return_top
-        s.return_stack[np.uint64(top)] = end_of_last(s)
-        s.return_top = top + 1 if top + 1 < s.return_depth else 0
-    if wrong:
-        s.mispredictions += 1
-        charge(s, BRANCH, s.mispredict_cost)
-    elif taken and s.taken_cost:
-        charge(s, BRANCH, s.taken_cost)
 
 
 @inlined
