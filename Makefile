@@ -26,7 +26,7 @@ MAKEFLAGS += --no-print-directory
 help:
 	@echo "make run         set up, build the guest, and print the ULS cost table (ringtoll bench uls)"
 	@echo "make test        set up, build the guest, and run all tests"
-	@echo "                 JOBS=N tests on N processors at once (2; each takes up to 5 GB)"
+	@echo "                 JOBS=N tests on N processors at once (2; each takes up to 8 GB)"
 	@echo ""
 	@echo "make setup       .venv with all packages and tools, nothing else"
 	@echo "make guest       the guest images: kernel, programs, extensions"

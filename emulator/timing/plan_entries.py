@@ -62,7 +62,7 @@ IMMEDIATE: Final = 255
 
 DONE: Final = 0
 STOPPED: Final = 1  # nothing behind is accessed
-SPLIT: Final = 2  # the rest needs a section of its own, which begins at the instruction `split_at`
+SPLIT: Final = 2  # the rest needs a section of its own, which begins at the instruction `split_wanted`
 
 ALL: Final = 0xFFFFFFFF
 WRITTEN: Final = RIGHT_WRITE | RIGHT_DIRTY
